@@ -1,0 +1,47 @@
+# What people and CI call. Everything that is needed and missing is installed by the target that needs it.
+
+GO ?= go
+TOOLS := $(CURDIR)/.tools
+LINT_VERSION := v2.15.0
+LINT := $(TOOLS)/golangci-lint-$(LINT_VERSION)
+
+.PHONY: all build quick check test crash bench lint clean
+
+all: build
+
+build: ## the binary, in ./bin
+	$(GO) build -o bin/parley ./cmd/parley
+
+quick: ## before each commit, under three minutes
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt -w these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) test -short ./...
+
+check: lint ## everything static
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt -w these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	cd bench && $(GO) vet ./... && $(GO) mod tidy -diff
+	$(GO) test -count=1 ./internal/archtest
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
+
+test: ## everything that runs
+	$(GO) test -race -shuffle=on ./...
+	cd bench && $(GO) test ./...
+
+crash: build ## ten times kill -9 in the middle of the story
+	$(GO) run ./internal/crash -rounds 10 -parley bin/parley
+
+bench: ## the cost of Parley beside the raw thing; exit code 1 where a target is short
+	cd bench && $(GO) run . -suite all -network embedded
+
+lint: $(LINT)
+	$(LINT) run ./...
+
+$(LINT):
+	@echo "installing golangci-lint $(LINT_VERSION) into .tools (a minute or two)"
+	GOBIN=$(TOOLS)/new $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv $(TOOLS)/new/golangci-lint $@
+
+clean:
+	rm -rf bin .tools

@@ -1,0 +1,32 @@
+// Package archtest holds the floors of the code base as a table, and the test that keeps them true.
+package archtest
+
+// DO NOT CHANGE THIS TABLE TO MAKE A BUILD PASS. Change it in a commit of its own, together with ARCHITECTURE.md and,
+// where a floor moves, a decision record.
+//
+// A line is a package and what it may import: packages of this module by their path in it ("parley" is the root), and
+// libraries by prefix. The standard library is free to all. A package without a line fails. Test files may import, beside that, what the
+// last line allows, and any package of this module.
+const floors = `
+transport               :
+transport/mem           : transport
+transport/http          : transport  github.com/go-json-experiment/json github.com/google/uuid
+transport/nats          : transport  github.com/nats-io/nats.go github.com/go-json-experiment/json
+transport/nats/embedded : github.com/nats-io/nats-server/v2 github.com/nats-io/nats.go
+transport/fault         : transport
+transport/transporttest : transport
+ledger                  : transport  github.com/go-json-experiment/json
+policy                  : transport ledger
+delivery                : transport ledger  github.com/go-json-experiment/json
+delivery/deliverytest   : transport transport/transporttest ledger delivery
+ledger/collector        : transport ledger delivery  github.com/go-json-experiment/json github.com/google/uuid
+parley                  : transport ledger policy delivery ledger/collector
+                          github.com/go-json-experiment/json github.com/google/jsonschema-go github.com/google/uuid
+                          github.com/santhosh-tekuri/jsonschema/v6 golang.org/x/text golang.org/x/sync
+presence                : transport delivery parley  github.com/go-json-experiment/json
+network                 : transport transport/mem transport/http transport/nats transport/nats/embedded transport/fault
+                          ledger ledger/collector delivery parley presence  github.com/go-json-experiment/json
+internal/archtest       :
+tests                   : go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2
+                          github.com/google/go-cmp github.com/go-json-experiment/json
+`
