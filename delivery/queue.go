@@ -1,0 +1,195 @@
+package delivery
+
+import (
+	"sync"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// task is a delivery from its arrival until it is settled. One worker or one hand-off owns it at a time.
+type task struct {
+	delivery *transport.Delivery
+	ordered  bool
+	attempt  int       // that runs or comes next
+	tried    bool      // an attempt has begun here
+	first    time.Time // when the first one here began
+	began    time.Time // when the present one began
+
+	lane *lane // of an ordered task that was admitted
+	next *task // in the list that holds it
+}
+
+// lane holds the tasks of one key behind the one that is ready, waiting or with its owner.
+type lane struct{ behind list }
+
+// queue decides which task comes next: in the order of arrival, one task of a lane at a time. A task that waits for its
+// retry keeps its lane, but no worker. All methods may be called concurrently.
+type queue struct {
+	mu      sync.Mutex
+	wake    sync.Cond // of mu
+	ready   list
+	waiting map[*task]*time.Timer
+	lanes   map[string]*lane // of the keys that have a task
+	spare   []*lane
+	paused  bool
+	closed  bool
+}
+
+func newQueue() *queue {
+	q := &queue{waiting: make(map[*task]*time.Timer), lanes: make(map[string]*lane)}
+	q.wake.L = &q.mu
+	return q
+}
+
+// add takes a task in; false once the queue is closed.
+func (q *queue) add(t *task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	if t.ordered {
+		key := t.delivery.Envelope.Key
+		if l := q.lanes[key]; l != nil {
+			t.lane = l
+			l.behind.push(t)
+			return true
+		}
+		t.lane = q.newLane()
+		q.lanes[key] = t.lane
+	}
+	q.push(t)
+	return true
+}
+
+// next waits for a task that is ready; nil once the queue is closed.
+func (q *queue) next() *task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for !q.closed && (q.paused || q.ready.head == nil) {
+		q.wake.Wait()
+	}
+	if q.closed {
+		return nil
+	}
+	return q.ready.pop()
+}
+
+// later makes t ready again after d; false, and nothing happens, once the queue is closed.
+func (q *queue) later(t *task, d time.Duration) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.waiting[t] = time.AfterFunc(d, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if _, ok := q.waiting[t]; ok {
+			delete(q.waiting, t)
+			q.push(t)
+		}
+	})
+	return true
+}
+
+// leave lets the successor of t, which is ended, be ready.
+func (q *queue) leave(t *task) {
+	if t.lane == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := t.lane.behind.pop(); s != nil {
+		q.push(s)
+		return
+	}
+	q.removeLane(t)
+}
+
+// abandon takes t and all that are behind it out, in their order: none of them may overtake another.
+func (q *queue) abandon(t *task) []*task {
+	out := []*task{t}
+	if t.lane == nil {
+		return out
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out = t.lane.behind.drain(out)
+	q.removeLane(t)
+	return out
+}
+
+// close ends next and later, and takes out what nobody has begun or what waits for a retry, each key in order.
+func (q *queue) close() (out []*task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	out = q.ready.drain(out)
+	for t, timer := range q.waiting {
+		timer.Stop()
+		out = append(out, t)
+	}
+	clear(q.waiting)
+	for _, l := range q.lanes {
+		out = l.behind.drain(out)
+	}
+	q.wake.Broadcast()
+	return out
+}
+
+// pause holds back what is ready, until it is called with false.
+func (q *queue) pause(on bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused = on
+	q.wake.Broadcast()
+}
+
+func (q *queue) push(t *task) {
+	q.ready.push(t)
+	q.wake.Signal()
+}
+
+func (q *queue) newLane() *lane {
+	if n := len(q.spare); n > 0 {
+		l := q.spare[n-1]
+		q.spare = q.spare[:n-1]
+		return l
+	}
+	return new(lane)
+}
+
+func (q *queue) removeLane(t *task) {
+	delete(q.lanes, t.delivery.Envelope.Key)
+	q.spare = append(q.spare, t.lane)
+	t.lane = nil
+}
+
+// list is a queue of tasks, linked by themselves.
+type list struct{ head, tail *task }
+
+func (l *list) push(t *task) {
+	if l.head == nil {
+		l.head = t
+	} else {
+		l.tail.next = t
+	}
+	l.tail = t
+}
+
+func (l *list) pop() *task {
+	t := l.head
+	if t != nil {
+		l.head, t.next = t.next, nil
+	}
+	return t
+}
+
+func (l *list) drain(out []*task) []*task {
+	for t := l.pop(); t != nil; t = l.pop() {
+		out = append(out, t)
+	}
+	return out
+}
