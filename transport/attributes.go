@@ -51,7 +51,7 @@ func (e *Envelope) Attributes(yield func(name, value string) bool) {
 }
 
 // SetAttribute is the reverse of [Envelope.Attributes]: it stores one attribute where it belongs, an unknown one in
-// Headers. It fails on a value that does not fit the attribute, so that a foreign event is refused and not guessed at.
+// Headers. What came from a wire is checked with [Envelope.Validate] once all are set. It fails on a value that does not fit the attribute, so that a foreign event is refused and not guessed at.
 func (e *Envelope) SetAttribute(name, value string) (err error) {
 	switch name {
 	case "specversion":
@@ -89,7 +89,7 @@ func (e *Envelope) SetAttribute(name, value string) (err error) {
 		}
 	case "parleyattempt":
 		var n int64
-		n, err = parseCount(name, value, 1<<30)
+		n, err = parseCount(name, value, maxAttempt)
 		e.Attempt = int(n)
 	default:
 		if e.Headers == nil {

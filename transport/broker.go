@@ -7,7 +7,7 @@ import (
 )
 
 // What a Receipt's error means for repeating. Any error that wraps neither means that the outcome is unknown: repeat
-// with the same ID and Copy, and a broker with a dedupe window keeps one.
+// the same envelope, and a broker with a dedupe window keeps one.
 var (
 	// ErrNotSent means that the message is certainly not stored. It may be repeated.
 	ErrNotSent = errors.New("not sent")
@@ -50,7 +50,7 @@ type Receipt struct {
 // Features says what a broker can do. It has no field for what every broker must do.
 type Features struct {
 	MaxBytes int           // body and headers of one message; see [Envelope.Size]
-	Dedupe   time.Duration // window in which a repeated (ID, Copy) is stored once; 0 = none
+	Dedupe   time.Duration // window in which a repeated (ID, Copy, Group) is stored once; 0 = none
 	Delay    time.Duration // longest NotBefore from now that the broker itself carries; 0 = none
 	Streams  bool          // Stream channels, positions, replay
 	Audience bool          // Receipt.Groups is known

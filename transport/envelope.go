@@ -18,9 +18,10 @@ type Envelope struct {
 	ContentType string // of Body; "" = application/json
 
 	// Copy tells apart the copies of one ID that must all be delivered: "" the first, "a4" a delayed attempt,
-	// "r1" a redrive. Brokers deduplicate (ID, Copy), never ID alone.
+	// "r1" a redrive.
 	Copy string
-	// Group, when set, delivers to this subscriber group only (a delayed retry, a redrive).
+	// Group, when set, delivers to this subscriber group only (a delayed retry, a redrive). Brokers deduplicate
+	// (ID, Copy, Group), never ID alone: two groups may delay the same attempt of one message.
 	Group string
 
 	Correlation string // the ID that began the story; "" = this one
@@ -78,6 +79,15 @@ func (e *Envelope) Validate() error {
 	}
 	if !plain(e.Source) || !plain(e.Correlation) || !plain(e.Causation) || !plain(e.Trace) || !plain(e.Copy) || !plain(e.ContentType) {
 		bad("source, correlation, causation, trace, copy and content type: want UTF-8 without control characters")
+	}
+	if e.Lifetime < 0 || e.Lifetime%time.Millisecond != 0 {
+		bad("lifetime %v: want whole milliseconds, or 0 for ever", e.Lifetime)
+	}
+	if e.Attempt < 0 || e.Attempt > maxAttempt {
+		bad("attempt %d: want 0 to %d", e.Attempt, maxAttempt)
+	}
+	if !stampable(e.Time) || !stampable(e.NotBefore) {
+		bad("time %v and not before %v: want years from 1 to 9999", e.Time, e.NotBefore)
 	}
 	if len(e.Headers) > MaxHeaders {
 		bad("%d headers: want at most %d", len(e.Headers), MaxHeaders)
@@ -159,6 +169,11 @@ func plain(s string) bool {
 	}
 	return utf8.ValidString(s)
 }
+
+const maxAttempt = 1 << 30
+
+// stampable: RFC 3339 can write it.
+func stampable(t time.Time) bool { return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 }
 
 func clip(s string) string {
 	if len(s) > 80 {

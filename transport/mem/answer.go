@@ -178,13 +178,13 @@ func (c *Caller) call(ctx context.Context, handle func(context.Context, *transpo
 	a.err = internal
 	defer func() { _ = recover() }()
 	e, err := handle(ctx, request)
-	if err != nil {
-		if known, ok := errors.AsType[*transport.Error](err); ok {
-			return answer{err: onWire(known)}
-		}
+	switch known, ok := errors.AsType[*transport.Error](err); {
+	case ok:
+		return answer{err: onWire(known)}
+	case err != nil || e == nil:
 		return answer{err: internal}
 	}
-	if n, most := e.Size(), c.fabric.features.MaxBytes; n > most { // no answer at all panics here
+	if n, most := e.Size(), c.fabric.features.MaxBytes; n > most {
 		internal.Message = fmt.Sprintf("answer of %d bytes, the wire takes %d", n, most)
 		return answer{err: internal}
 	}

@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/parley-io/parley/transport"
-	"github.com/parley-io/parley/transport/mem"
 )
 
 func TestAQueueKeepsMessagesForAReceiverThatComesLater(t *testing.T) {
@@ -264,4 +262,3 @@ func TestRetentionOfAQueueDropsWhatNobodyHandledAndRefusesWhatIsTooMuch(t *testi
 		in.want("d")
 	})
 }
-

@@ -1,16 +1,12 @@
 package mem_test
 
 import (
-	"context"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/parley-io/parley/transport"
-	"github.com/parley-io/parley/transport/mem"
 )
 
 func TestNotBeforeIsKeptToTheMomentAndInOrder(t *testing.T) {
@@ -75,4 +71,3 @@ func TestAMessageSentAgainAfterItsCancellationIsDeduplicatedFromThen(t *testing.
 		in.want()
 	})
 }
-

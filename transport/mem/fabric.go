@@ -29,7 +29,8 @@ func WithDedupe(window time.Duration) Option {
 	return func(f *Fabric) { f.features.Dedupe = max(window, 0) }
 }
 
-// WithMaxBytes sets the largest message or request. The default is [transport.DefaultMaxBody].
+// WithMaxBytes sets the largest message, request or answer, as [transport.Envelope.Size] counts. The default is
+// [transport.DefaultMaxBody]; 0 takes empty ones only.
 func WithMaxBytes(n int) Option {
 	return func(f *Fabric) { f.features.MaxBytes = n }
 }

@@ -114,7 +114,7 @@ func (g *group) land(f *flight, o transport.Outcome) {
 // share gives each member its part of the lanes: as many as another, give or take one, and the same as before where
 // that is possible. A lane changes its owner once nothing of it is out.
 func (g *group) share() {
-	if len(g.lanes) == 0 || g.lanes[0].shared {
+	if g.lanes[0].shared {
 		return
 	}
 	least, more := 0, 0 // each gets least lanes, and this many get one more
@@ -139,6 +139,7 @@ func (g *group) share() {
 			has[l.heir]++
 		}
 		g.handOver(l)
+		g.wake(l) // an owner that keeps what it was to give away goes on with it
 	}
 }
 

@@ -1,16 +1,13 @@
 package mem_test
 
 import (
-	"context"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/parley-io/parley/transport"
-	"github.com/parley-io/parley/transport/mem"
 )
 
 func TestAnOperatorSeesBacklogAndGroups(t *testing.T) {

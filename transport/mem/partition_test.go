@@ -109,6 +109,32 @@ func TestANewcomerGetsItsShareWithoutDisorder(t *testing.T) {
 	})
 }
 
+func TestAnOwnerGoesOnAtOnceWhenTheNewcomerLeavesAgain(t *testing.T) {
+	bubble(t, func(r *rig) {
+		two := transport.Channel{Address: "two", Pattern: transport.Queue, Partitions: 2}
+		r.declare(two)
+		send := func(id string) {
+			for _, key := range []string{"a", "b"} { // one for each partition
+				r.sendAll(&transport.Envelope{ID: id + key, Key: key, Address: two.Address})
+			}
+		}
+		owner := r.hold(r.client, transport.Route{Channel: two})
+		send("1")
+		owner.want("1a", "1b")
+		newcomer := r.hold(r.client, transport.Route{Channel: two})
+		send("2")
+		if got := owner.ids(); len(got) != 1 {
+			r.Errorf("received %v while a partition is to change hands, want one of the other partition", got)
+		}
+		if err := newcomer.end(); err != nil {
+			r.Errorf("Receive = %v, want nil", err)
+		}
+		if got := owner.ids(); len(got) != 1 {
+			r.Errorf("received %v once the newcomer has left, want the one that was held back", got)
+		}
+	})
+}
+
 func TestWhatAKilledOwnerHeldComesAgainInOrder(t *testing.T) {
 	bubble(t, func(r *rig) {
 		victim, heir := r.fabric.Process("victim"), r.fabric.Process("heir")

@@ -3,10 +3,8 @@ package mem_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -86,4 +84,3 @@ func TestWhatIsStoredAndReceivedIsACopy(t *testing.T) {
 		}
 	})
 }
-
