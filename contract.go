@@ -1,0 +1,104 @@
+package parley
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// contract is what a Call, Command and Event have in common.
+type contract struct {
+	api     *API
+	name    string
+	address string
+	style   Style
+
+	inType, outType reflect.Type
+	in, out         *schema // nil until compiled; out only of calls
+
+	idempotent   bool
+	method, path string        // of a REST binding
+	lifetime     time.Duration // of a message
+	partitions   int
+	keyed        bool
+	channel      transport.Channel // of a message; complete once compiled
+	audience     bool
+	stream       bool
+	keepFor      time.Duration
+	keepBytes    int64
+}
+
+// Style is one of the ways for services to talk.
+type Style string
+
+const (
+	StyleCall    Style = "call"    // one answers while the caller waits
+	StyleCommand Style = "command" // one handles it, later
+	StyleEvent   Style = "event"   // every group that subscribed handles it, later
+)
+
+// commandRetention is how long a command waits for a receiver that never existed.
+const commandRetention = 7 * 24 * time.Hour
+
+// DefaultPartitions is how many partitions the channel of a keyed contract has unless it says otherwise: enough for
+// eight instances, few enough that each costs little on every broker.
+const DefaultPartitions = 8
+
+// compile checks c and derives its schemas and channel.
+func (c *contract) compile() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf(c.address+": "+format, args...))
+	}
+	var err error
+	if c.in, err = schemaOf(c.inType); err != nil {
+		bad("%w", err)
+	}
+	if c.style == StyleCall {
+		if c.out, err = schemaOf(c.outType); err != nil {
+			bad("%w", err)
+		}
+		if c.method != "" {
+			if err := checkRoute(c.method, c.path, c.in); err != nil {
+				bad("%w", err)
+			}
+		}
+		return errors.Join(errs...)
+	}
+	if c.lifetime < 0 || c.keepFor < 0 || c.keepBytes < 0 {
+		bad("negative lifetime or retention")
+	}
+	c.channel = transport.Channel{Address: c.address, Pattern: transport.Queue}
+	if c.style == StyleEvent {
+		c.channel.Pattern = transport.Topic
+	}
+	if c.stream {
+		c.channel.Pattern, c.channel.Retain, c.channel.RetainBytes = transport.Stream, c.keepFor, c.keepBytes
+	}
+	switch {
+	case c.keyed && c.partitions == 0:
+		c.channel.Partitions = DefaultPartitions
+	case c.keyed:
+		c.channel.Partitions = c.partitions
+	case c.partitions != 0:
+		bad("Partitions(%d) without KeyedBy: partitions order the messages of one key", c.partitions)
+	}
+	if err := c.channel.Validate(); err != nil {
+		bad("%w", err)
+	}
+	return errors.Join(errs...)
+}
+
+// ready is asked by every verb before it does anything.
+func (c *contract) ready() error {
+	if err := c.api.freeze(); err != nil {
+		return &Error{Code: Internal, Address: c.address, NotSent: true, Message: "the API is defined wrongly", Cause: err}
+	}
+	return nil
+}
+
+// Address is where the contract's messages or calls go: "orders.v1.get-quote".
+func (c *contract) Address() string { return c.address }

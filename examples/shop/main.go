@@ -1,0 +1,53 @@
+// Command shop runs the example shop: `go run ./examples/shop` all of it in one process with an embedded broker, or,
+// beside a running `parley dev`, each service by itself: `go run ./examples/shop stock prices`.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/parley-io/parley/examples/shop/shop"
+	"github.com/parley-io/parley/network"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "shop:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("shop", flag.ContinueOnError)
+	var o shop.Options
+	url := flags.String("network", "", "URL of the network; empty: $PARLEY_NETWORK, a running parley dev, or embedded")
+	flags.StringVar(&o.Journal, "journal", "", "directory for an outside log of what was confirmed and handled")
+	flags.Float64Var(&o.Orders.PerSecond, "orders", 1, "orders per second that the storefront's customers place; 0: none")
+	flags.Uint64Var(&o.Orders.Seed, "seed", 1, "seed of what is ordered")
+	flags.DurationVar(&o.Orders.For, "for", 0, "how long customers order; 0: until the end")
+	flags.BoolVar(&o.Quick, "quick", false, "retries and breakers of seconds instead of minutes, as in the demo")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	net, err := network.Open(ctx, *url)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = errors.Join(err, net.Close(closing))
+	}()
+	return shop.Run(ctx, net, flags.Args(), o)
+}

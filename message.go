@@ -1,0 +1,98 @@
+package parley
+
+import (
+	"context"
+	"encoding/hex"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// MessageID names one message, call or operation, from before it is sent until the last trace of it is gone. It survives
+// retries, delays, dead letters and redrives. [Client.Follow] shows what became of it.
+type MessageID string
+
+// Message is what a handler may know of the message or call that it handles, beside the payload.
+type Message struct {
+	ID          MessageID
+	Address     string
+	Source      string            // the service that sent it
+	Key         string            // "" = none
+	Correlation MessageID         // the id that began the story
+	Causation   MessageID         // the id whose handling sent this one; "" = nobody's
+	Attempt     int               // from 1
+	Time        time.Time         // when it was made, by the sender's clock
+	Headers     map[string]string // not to be changed
+}
+
+type messageKey struct{}
+
+// MessageFrom is the message or call that the handler with this context handles; false outside of handlers.
+// Whatever a handler sends with its context is a part of the same story.
+func MessageFrom(ctx context.Context) (Message, bool) {
+	e, ok := ctx.Value(messageKey{}).(*transport.Envelope)
+	if !ok {
+		return Message{}, false
+	}
+	return Message{
+		ID: MessageID(e.ID), Address: e.Address, Source: e.Source, Key: e.Key,
+		Correlation: MessageID(story(e)), Causation: MessageID(e.Causation),
+		Attempt: max(e.Attempt, 1), Time: e.Time, Headers: e.Headers,
+	}, true
+}
+
+func withMessage(ctx context.Context, e *transport.Envelope) context.Context {
+	return context.WithValue(ctx, messageKey{}, e)
+}
+
+func story(e *transport.Envelope) string {
+	if e.Correlation != "" {
+		return e.Correlation
+	}
+	return e.ID
+}
+
+// newEnvelope makes what a verb sends: a new id, and its place in the story that ctx belongs to.
+func newEnvelope(ctx context.Context, address, source string, body []byte) *transport.Envelope {
+	e := &transport.Envelope{
+		ID: newID(), Source: source, Address: address, ContentType: contentJSON, Time: time.Now(), Attempt: 1, Body: body,
+	}
+	if cause, ok := ctx.Value(messageKey{}).(*transport.Envelope); ok {
+		e.Correlation, e.Causation, e.Trace = story(cause), cause.ID, childTrace(cause.Trace)
+	} else {
+		e.Trace = childTrace("")
+	}
+	return e
+}
+
+// newID makes a UUIDv7: unique without asking anybody, and sorted by time.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// childTrace is a W3C traceparent with a new span in the trace of parent, or in a new sampled trace if parent is none.
+func childTrace(parent string) string {
+	var out [55]byte
+	span := rand.Uint64() | 1 // all zeros is invalid
+	if len(parent) == len(out) && parent[2] == '-' && parent[35] == '-' && parent[52] == '-' {
+		copy(out[:], parent)
+	} else {
+		var trace [16]byte
+		putUint64(trace[:8], rand.Uint64()|1)
+		putUint64(trace[8:], rand.Uint64())
+		copy(out[:], "00-")
+		hex.Encode(out[3:35], trace[:])
+		copy(out[35:], "-0000000000000000-01")
+	}
+	var b [8]byte
+	putUint64(b[:], span)
+	hex.Encode(out[36:52], b[:])
+	return string(out[:])
+}
+
+func putUint64(b []byte, n uint64) {
+	for i := range 8 {
+		b[i] = byte(n >> (8 * i))
+	}
+}

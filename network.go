@@ -1,0 +1,71 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/parley-io/parley/ledger"
+	"github.com/parley-io/parley/transport"
+)
+
+// Network is what clients and services of one process talk through. Package network fills it from a URL and links
+// every driver; whoever wants a small binary fills it with the drivers' own constructors. A field that is nil is
+// something this network cannot do, and whatever needs it is refused by NewClient or NewService.
+// It may be shared by several clients and is not changed after the first.
+type Network struct {
+	Name     string             // for people: the URL without its password
+	Calls    transport.Caller   // Call
+	Messages transport.Broker   // Send, Publish
+	Operator transport.Operator // groups, backlogs; usually the same value as Messages
+	// Directory finds the peers of calls and the groups of events; nil = peers from PARLEY_SERVICE_NAME only, and
+	// expected receivers are not known.
+	Directory Directory
+	// Recorder takes what becomes of messages; nil = nothing is recorded and Follow has nothing to show.
+	Recorder ledger.Recorder
+	// OnClose is what Close calls, last first.
+	OnClose []func(context.Context) error
+}
+
+// Close frees what the network holds, until ctx is done. Close it after the services on it have returned.
+func (n *Network) Close(ctx context.Context) error {
+	var errs []error
+	for _, f := range slices.Backward(n.OnClose) {
+		errs = append(errs, f(ctx))
+	}
+	n.OnClose = nil
+	return errors.Join(errs...)
+}
+
+// Directory knows who is there. Package presence implements it over the network itself.
+// Safe for concurrent use; no method but Announce and Register waits for the network.
+type Directory interface {
+	// Announce makes an instance known until leave is called, and keeps it known; announcing the same Service and ID
+	// again replaces what was said.
+	Announce(ctx context.Context, i Instance) (leave func(context.Context) error, err error)
+	// Instances are those that are alive as far as this process knows, sorted by service and id.
+	Instances() []Instance
+	// Peers are the peers of the instances that answer calls to an address.
+	Peers(address string) []string
+	// Register makes a group known as a receiver of an address from now until it is removed. Registering twice is fine.
+	Register(ctx context.Context, address, group string) error
+	// Groups are the groups registered with an address, sorted; ok is false while that is not known yet.
+	Groups(address string) (groups []string, ok bool)
+}
+
+// Instance is one running instance of a service.
+type Instance struct {
+	Service  string      `json:"service"`
+	ID       string      `json:"id"`            // unique among all instances
+	Peer     string      `json:"peer,omitzero"` // where it answers calls; "" = nowhere
+	Answers  []string    `json:"answers"`       // addresses of calls
+	Receives []Reception `json:"receives"`      // addresses of commands and events, with the group
+	Since    time.Time   `json:"since"`
+}
+
+// Reception is an address that an instance receives messages from, and for which group.
+type Reception struct {
+	Address string `json:"address"`
+	Group   string `json:"group,omitzero"` // "" = a command
+}

@@ -1,0 +1,154 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/ledger/collector"
+	"github.com/parley-io/parley/presence"
+	"github.com/parley-io/parley/transport"
+)
+
+const (
+	// collectWait is how long Collect waits for the ledger to be read. A longer one is read on beside it.
+	collectWait = 3 * time.Second
+	// goodbyeLimit bounds the collector's goodbye at its end.
+	goodbyeLimit = 2 * time.Second
+)
+
+// Collect runs a collector of a network's ledger in this process: it answers the addresses of package collector on
+// the network's own calls, and announces them as an instance of the service "parley" once it has read what the ledger
+// holds. It returns then; when that takes longer than three seconds it returns, and the announcement follows. stop
+// ends it, waits until its ctx is done, and returns why it has ended by itself, if it has.
+//
+// Open does this on embedded:// and mem://. Several collectors of one network do no harm.
+func Collect(ctx context.Context, n *parley.Network) (stop func(context.Context) error, err error) {
+	if n.Calls == nil || n.Messages == nil || n.Directory == nil {
+		return nil, fmt.Errorf("collect the ledger of %s: this network lacks calls, messages or a directory", n.Name)
+	}
+	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	stop = func(ctx context.Context) error {
+		cancel(nil)
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("collector of %s: still running: %w", n.Name, context.Cause(ctx))
+		}
+		if err := context.Cause(life); !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("collector of %s: %w", n.Name, err)
+		}
+		return nil
+	}
+	announced := make(chan struct{})
+	go func() { // ends with life, and stop waits for it
+		defer close(ended)
+		collect(life, cancel, n, announced)
+	}()
+	limit := time.NewTimer(collectWait)
+	defer limit.Stop()
+	select {
+	case <-announced:
+	case <-limit.C:
+	case <-ended:
+		return nil, stop(ctx)
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), stop(context.WithoutCancel(ctx)))
+	}
+	return stop, nil
+}
+
+// collect owns everything that a collector needs until ctx is done, or something fails for good.
+func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Network, announced chan<- struct{}) {
+	c := collector.New(bare(n))
+	caughtUp, peer := make(chan struct{}), make(chan string, 1)
+	var parts sync.WaitGroup
+	part := func(f func() error) {
+		parts.Go(func() {
+			if err := f(); err != nil {
+				fail(err)
+			}
+		})
+	}
+	part(func() error { return c.Run(ctx, func() { close(caughtUp) }) })
+	part(func() error { return n.Calls.Answer(ctx, c.Endpoints(), func(p string) { peer <- p }) })
+	part(func() error { return announceCollector(ctx, n, c.Endpoints(), caughtUp, peer, announced) })
+	part(func() error { tellWhoIsGone(ctx, n, c); return nil })
+	parts.Wait()
+}
+
+// announceCollector announces that a collector answers, until ctx is done.
+func announceCollector(ctx context.Context, n *parley.Network, endpoints []transport.Endpoint, caughtUp <-chan struct{}, peer <-chan string, announced chan<- struct{}) error {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return err
+	}
+	i := parley.Instance{Service: "parley", ID: "parley-" + id.String()[24:], Since: time.Now()}
+	for _, e := range endpoints {
+		i.Answers = append(i.Answers, e.Address)
+	}
+	select {
+	case <-caughtUp:
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case i.Peer = <-peer:
+	case <-ctx.Done():
+		return nil
+	}
+	leave, err := n.Directory.Announce(ctx, i)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	close(announced)
+	<-ctx.Done()
+	goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeLimit)
+	defer cancel()
+	_ = leave(goodbye) // who is not told finds out
+	return nil
+}
+
+// tellWhoIsGone tells the collector of instances that are there no more, until ctx is done or nothing new will be known.
+func tellWhoIsGone(ctx context.Context, n *parley.Network, c *collector.Collector) {
+	p, ok := n.Directory.(*presence.Presence)
+	if !ok {
+		return
+	}
+	there := make(map[string]bool)
+	for p.Err() == nil {
+		changed := p.Changed()
+		now := make(map[string]bool)
+		for _, i := range p.Instances() {
+			now[i.ID] = true
+		}
+		for id := range there {
+			if !now[id] {
+				c.Gone(id, time.Now())
+			}
+		}
+		there = now
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// bare is the broker of a network without faults on purpose.
+func bare(n *parley.Network) transport.Broker {
+	if d, ok := n.Messages.(*disturbed); ok {
+		return d.bare
+	}
+	return n.Messages
+}

@@ -1,0 +1,87 @@
+package network
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/mem"
+)
+
+// Option changes what [Open] does.
+type Option func(*options)
+
+type options struct {
+	source    string
+	notice    func(string)
+	warn      func(string)
+	listen    string // of calls
+	advertise string // of calls
+	faults    bool
+	process   *mem.Process
+	share     *share // of an embedded broker
+}
+
+// share is how other processes reach an embedded broker.
+type share struct {
+	listen, token string
+	ready         func(url string)
+}
+
+// WithSource names this process in what it writes to the streams of the network, and is the service that a fault's
+// "at" means: a word of a-z, 0-9 and '-'. The default is "parley".
+func WithSource(name string) Option { return func(o *options) { o.source = name } }
+
+// WithNotice gives what a person should know about the opening, a line each: that a running `parley dev` is used.
+// f is called by Open itself. The default is that nobody is told.
+func WithNotice(f func(line string)) Option { return func(o *options) { o.notice = f } }
+
+// WithWarn gives what an embedded broker has to say about trouble, a line each, from any goroutine. The default is
+// that it says nothing.
+func WithWarn(f func(line string)) Option { return func(o *options) { o.warn = f } }
+
+// WithListen is where calls are answered, "host:port", port 0 = any free one. The default is the environment
+// variable PARLEY_LISTEN, else "127.0.0.1:0". It is of no use on mem://, whose calls need no socket.
+func WithListen(address string) Option { return func(o *options) { o.listen = address } }
+
+// WithAdvertise is the URL under which others reach the calls of this process, "https://shop.example.com". The default
+// is the environment variable PARLEY_ADVERTISE, else "http://" and the address on which calls are answered; one of
+// them is required when that names every interface (":8080").
+func WithAdvertise(url string) Option { return func(o *options) { o.advertise = url } }
+
+// WithFaults makes the network one whose faults [SetFaults] sets, as those of `parley dev` are. The default is that a
+// network has none unless it is that of a running `parley dev`.
+func WithFaults() Option { return func(o *options) { o.faults = true } }
+
+// WithSharing lets other processes of this machine use an embedded broker: it listens on a loopback address ("host:port",
+// port 0 = any free one) for those that show token, at least 16 visible characters. ready is called once by Open with the URL,
+// which does not hold the token.
+func WithSharing(listen, token string, ready func(url string)) Option {
+	return func(o *options) { o.share = &share{listen, token, ready} }
+}
+
+// WithProcess makes mem:// one process of a fabric that others share. It runs no collector; [Collect] starts one.
+// The default is a fabric of its own, with a collector.
+func WithProcess(p *mem.Process) Option { return func(o *options) { o.process = p } }
+
+// settle fills in defaults and reports everything that does not fit the URL.
+func (o *options) settle(where address) error {
+	var errs []error
+	if o.source == "" {
+		o.source = "parley"
+	}
+	if err := transport.CheckGroup(o.source); err != nil {
+		errs = append(errs, fmt.Errorf("WithSource: %w", err))
+	}
+	o.listen = cmp.Or(o.listen, os.Getenv("PARLEY_LISTEN"), "127.0.0.1:0")
+	o.advertise = cmp.Or(o.advertise, os.Getenv("PARLEY_ADVERTISE"))
+	if o.share != nil && where.scheme != "embedded" {
+		errs = append(errs, errors.New("WithSharing: only an embedded:// broker is this process' to share"))
+	}
+	if o.process != nil && where.scheme != "mem" {
+		errs = append(errs, errors.New("WithProcess: only for mem://"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,187 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/transport"
+)
+
+// announcements is the stream of who is there. One partition, because a goodbye must be read after what it ends.
+func announcements() transport.Channel {
+	return transport.Channel{Address: "parley.presence", Pattern: transport.Stream, Partitions: 1, Retain: keep}
+}
+
+// announcement is a record of the stream parley.presence.
+type announcement struct {
+	Format   int             `json:"v"`
+	Kind     kind            `json:"kind"`
+	Instance parley.Instance `json:"instance,omitzero"` // of here and goodbye
+}
+
+// kind is what an announcement says.
+type kind string
+
+const (
+	here    kind = "here"    // an instance is there, or still is
+	goodbye kind = "goodbye" // it has left
+	tick    kind = "tick"    // a process without instances is there; it makes time pass for who has died
+)
+
+// Announce makes an instance known until leave is called: at once, and then again every two seconds, whatever becomes
+// of the broker meanwhile. It returns when the first announcement was stored and has come back to this process, so
+// that Instances holds it, or with an error when ctx is done before that. leave may be called twice.
+func (p *Presence) Announce(ctx context.Context, i parley.Instance) (leave func(context.Context) error, err error) {
+	var errs []error
+	if err := transport.CheckGroup(i.Service); err != nil {
+		errs = append(errs, fmt.Errorf("service: %w", err))
+	}
+	if i.ID == "" {
+		errs = append(errs, errors.New("id: want one that no other instance has"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("presence: announce an instance: %w", err)
+	}
+	i.Answers, i.Receives = slices.Clone(i.Answers), slices.Clone(i.Receives)
+	err = p.alone(ctx, func() error {
+		if err := p.record(ctx, announcements(), announcement{Format: format, Kind: here, Instance: i}); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.own[nameOf(i)] = i
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("presence: announce %s %s: %w", i.Service, i.ID, err)
+	}
+	return func(ctx context.Context) error { return p.leave(ctx, nameOf(i)) }, nil
+}
+
+// Instances are those that are alive as far as this process knows, by service and id. An instance is there until its
+// goodbye, or until others were heard for six seconds and it was not. While the broker is away nobody vanishes.
+func (p *Presence) Instances() []parley.Instance { return slices.Clone(p.people.Load().instances) }
+
+// Peers are the peers of the instances that answer calls to an address.
+func (p *Presence) Peers(address string) []string {
+	return slices.Clone(p.people.Load().peers[address])
+}
+
+// leave stops announcing an instance and says goodbye for it.
+func (p *Presence) leave(ctx context.Context, n name) error {
+	p.mu.Lock()
+	_, mine := p.own[n]
+	delete(p.own, n)
+	p.mu.Unlock()
+	if !mine {
+		return nil
+	}
+	err := p.alone(ctx, func() error {
+		instance := parley.Instance{Service: n.service, ID: n.id}
+		return p.record(ctx, announcements(), announcement{Format: format, Kind: goodbye, Instance: instance})
+	})
+	if err != nil {
+		return fmt.Errorf("presence: say goodbye for %s %s (it is forgotten in %v): %w", n.service, n.id, gone, err)
+	}
+	return nil
+}
+
+// leaveAll says goodbye for everything that this process announces. It waits no longer than a heartbeat for a broker that is away:
+// those who are not told find out by themselves.
+func (p *Presence) leaveAll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	p.mu.Lock()
+	var names []name
+	for n := range p.own {
+		names = append(names, n)
+	}
+	p.mu.Unlock()
+	var errs []error
+	for _, n := range names {
+		errs = append(errs, p.leave(ctx, n))
+	}
+	return errors.Join(errs...)
+}
+
+// beat repeats what this process announces until ctx is done. What is not stored now is said again by the next beat.
+func (p *Presence) beat(ctx context.Context) {
+	t := time.NewTicker(heartbeat)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			p.announceAll(ctx)
+		}
+	}
+}
+
+// announceAll sends one announcement of each instance of this process, or a tick.
+func (p *Presence) announceAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	_ = p.alone(ctx, func() error {
+		p.mu.Lock()
+		said := make([]announcement, 0, len(p.own)+1)
+		for _, i := range p.own {
+			said = append(said, announcement{Format: format, Kind: here, Instance: i})
+		}
+		p.mu.Unlock()
+		if len(said) == 0 {
+			said = append(said, announcement{Format: format, Kind: tick})
+		}
+		batch := make([]*transport.Envelope, 0, len(said))
+		for _, a := range said {
+			e, err := p.envelope(announcements(), a)
+			if err != nil {
+				return err // not possible: the first announcement was encoded
+			}
+			batch = append(batch, e)
+		}
+		p.broker.Send(ctx, batch)
+		return nil
+	})
+}
+
+// alone runs f while nobody else of this process sends announcements, or fails when ctx is done before.
+func (p *Presence) alone(ctx context.Context, f func() error) error {
+	select {
+	case p.sending <- struct{}{}:
+		defer func() { <-p.sending }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readAnnouncements keeps the roster until ctx is done.
+func (p *Presence) readAnnouncements(ctx context.Context) {
+	route := transport.Route{Channel: announcements(), From: transport.Position{Start: true}}
+	p.fail(ending(announcements(), p.broker.Receive(ctx, route, p.takeAnnouncement)))
+}
+
+func (p *Presence) takeAnnouncement(d *transport.Delivery) {
+	defer d.Settle(transport.Done)
+	// What is no announcement, or one of a newer format, says only that time has passed: it is of no use in a minute.
+	a, _ := read[announcement](d.Envelope.Body)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changed := p.roster.advance(accepted(d))
+	switch a.Kind {
+	case here:
+		changed = p.roster.see(a.Instance, d.Envelope.Body) || changed
+	case goodbye:
+		changed = p.roster.miss(nameOf(a.Instance)) || changed
+	}
+	if changed {
+		p.people.Store(p.roster.view())
+		p.change()
+	}
+	p.cameBack(d.Envelope.ID)
+}

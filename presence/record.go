@@ -1,0 +1,104 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/parley-io/parley/delivery"
+	"github.com/parley-io/parley/transport"
+)
+
+// format is the version of the records of both streams.
+const format = 1
+
+// stamped is what every record begins with.
+type stamped struct {
+	Format int `json:"v"`
+}
+
+// errNewer is about a record that only a newer version of Parley can read.
+var errNewer = errors.New("record of a newer format")
+
+// read decodes the body of a record.
+func read[T any](body []byte) (record T, err error) {
+	var s stamped
+	if err = json.Unmarshal(body, &s); err != nil {
+		return record, err
+	}
+	if s.Format != format {
+		return record, fmt.Errorf("%w: got %d, want %d; update this program", errNewer, s.Format, format)
+	}
+	err = json.Unmarshal(body, &record)
+	return record, err
+}
+
+// envelope makes the message of a record.
+func (p *Presence) envelope(c transport.Channel, record any) (*transport.Envelope, error) {
+	body, err := json.Marshal(record)
+	if err != nil {
+		return nil, fmt.Errorf("presence: encode a record of %s: %w", c.Address, err)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("presence: make an id: %w", err)
+	}
+	return &transport.Envelope{ID: id.String(), Source: p.source, Address: c.Address, Time: time.Now(), Body: body}, nil
+}
+
+// record stores a record, repeated as long as it takes, and returns when this process has read it back, with
+// everything that was stored before.
+func (p *Presence) record(ctx context.Context, c transport.Channel, record any) error {
+	e, err := p.envelope(c, record)
+	if err != nil {
+		return err
+	}
+	back := make(chan struct{})
+	p.mu.Lock()
+	p.awaited[e.ID] = back
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.awaited, e.ID)
+		p.mu.Unlock()
+	}()
+	if err := delivery.Send(ctx, p.broker, []*transport.Envelope{e})[0].Err; err != nil {
+		return err
+	}
+	select {
+	case <-back:
+		return nil
+	case <-p.over:
+		return p.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a record of %s to come back: %w", c.Address, ctx.Err())
+	}
+}
+
+// cameBack wakes whoever waits for the message; p.mu is held.
+func (p *Presence) cameBack(id string) {
+	if back, ok := p.awaited[id]; ok {
+		close(back)
+		delete(p.awaited, id)
+	}
+}
+
+// ending is why a stream is read no more.
+func ending(c transport.Channel, err error) error {
+	if err == nil {
+		err = transport.ErrClosed
+	}
+	return fmt.Errorf("presence: read %s: %w", c.Address, err)
+}
+
+// accepted is when the broker accepted a message, or when it was made if the broker does not say.
+func accepted(d *transport.Delivery) time.Time {
+	if d.Accepted.IsZero() {
+		return d.Envelope.Time
+	}
+	return d.Accepted
+}

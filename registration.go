@@ -1,0 +1,157 @@
+package parley
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/parley-io/parley/delivery"
+	"github.com/parley-io/parley/transport"
+)
+
+// Registration is what a service does with one contract: the result of Handle or Subscribe, or an option of the whole
+// service.
+type Registration interface{ register(*Service) error }
+
+// answering is a call with its handler.
+type answering struct {
+	*contract
+	defined string
+	handle  func(ctx context.Context, body []byte) ([]byte, error)
+}
+
+func (r *answering) register(s *Service) error {
+	for _, other := range s.answers {
+		if other.address == r.address {
+			return fmt.Errorf("%s is handled twice: at %s and at %s", r.address, other.defined, r.defined)
+		}
+	}
+	s.answers = append(s.answers, r)
+	return nil
+}
+
+// receiving is a command or event with its handler.
+type receiving struct {
+	*contract
+	group   string // of an event
+	defined string
+	problem string // told by register
+	run     func(context.Context, *transport.Envelope) error
+	only    any // a func(T) bool
+	wants   func(*transport.Envelope) (bool, error)
+
+	concurrency int
+	timeout     time.Duration
+	retries     delivery.Retries
+	from        transport.Position
+}
+
+func (r *receiving) register(s *Service) error {
+	if r.problem != "" {
+		return fmt.Errorf("%s, at %s: %s", r.address, r.defined, r.problem)
+	}
+	if r.style == StyleEvent {
+		if err := transport.CheckGroup(r.group); err != nil {
+			return fmt.Errorf("subscription to %s, at %s: group: %w", r.address, r.defined, err)
+		}
+	}
+	if !r.from.IsZero() && !r.stream {
+		return fmt.Errorf("subscription to %s, at %s: From wants an event with the Stream option: a topic keeps nothing to begin from", r.address, r.defined)
+	}
+	for _, other := range s.receives {
+		if other.address == r.address && other.group == r.group {
+			return fmt.Errorf("%s is handled twice%s: at %s and at %s", r.address, forGroup(r.group), other.defined, r.defined)
+		}
+	}
+	s.receives = append(s.receives, r)
+	return nil
+}
+
+func forGroup(group string) string {
+	if group == "" {
+		return ""
+	}
+	return " for the group " + group
+}
+
+// AnswerOption is an option of [Call.Handle]. There is none yet.
+type AnswerOption interface{ answer(*answering) }
+
+// HandleOption is an option of [Command.Handle].
+type HandleOption interface{ handle(*receiving) }
+
+// SubscribeOption is an option of [Event.Subscribe].
+type SubscribeOption interface{ subscribe(*receiving) }
+
+// ReceiveOption is an option of [Command.Handle] and of [Event.Subscribe].
+type ReceiveOption interface {
+	HandleOption
+	SubscribeOption
+}
+
+type receiveOption func(*receiving)
+
+func (f receiveOption) handle(r *receiving)    { f(r) }
+func (f receiveOption) subscribe(r *receiving) { f(r) }
+
+type subscribeOption func(*receiving)
+
+func (f subscribeOption) subscribe(r *receiving) { f(r) }
+
+// Concurrency is how many messages a handler works on at once in one process; the default is 16. Messages of one key
+// never run at once, whatever it is.
+func Concurrency(n int) ReceiveOption {
+	return receiveOption(func(r *receiving) {
+		if r.concurrency = n; n < 1 {
+			r.problem = fmt.Sprintf("Concurrency(%d): want 1 or more", n)
+		}
+	})
+}
+
+// HandlerTimeout is the deadline of one attempt's context; the default is 30 s.
+func HandlerTimeout(d time.Duration) ReceiveOption {
+	return receiveOption(func(r *receiving) {
+		if r.timeout = d; d <= 0 {
+			r.problem = fmt.Sprintf("HandlerTimeout(%v): want more than 0", d)
+		}
+	})
+}
+
+// Retries says how often a failed message is tried again: immediate times at once, then after each of the delays, then
+// it goes to the dead letters. The default is 2 and 10 s, 1 m, 10 m; with a key, whose successors wait meanwhile,
+// 2 and 1 s, 5 s, 30 s. Retries(0) never tries again.
+func Retries(immediate int, delays ...time.Duration) ReceiveOption {
+	return receiveOption(func(r *receiving) {
+		if r.retries = (delivery.Retries{Set: true, Immediate: immediate, Delays: delays}); immediate < 0 {
+			r.problem = fmt.Sprintf("Retries(%d): want 0 or more", immediate)
+		}
+	})
+}
+
+// From is where a new group begins in an event with the [Stream] option: FromStart(), FromTime(t); without it, a new
+// group gets what is published from now on. A group that exists goes on where it was.
+func From(p transport.Position) SubscribeOption {
+	return subscribeOption(func(r *receiving) { r.from = p })
+}
+
+// FromStart is the oldest message that is kept.
+func FromStart() SubscribeOption { return From(transport.Position{Start: true}) }
+
+// FromTime is the first message accepted at or after t.
+func FromTime(t time.Time) SubscribeOption { return From(transport.Position{Time: t}) }
+
+// Only subscribes to those events for which want is true; the others are recorded as filtered. T must be the event's.
+func Only[T any](want func(T) bool) SubscribeOption {
+	return subscribeOption(func(r *receiving) { r.only = want })
+}
+
+// caller is where the user's code called the function that calls this one, as "file.go:12".
+func caller() string {
+	_, file, line, ok := runtime.Caller(2)
+	if !ok {
+		return "an unknown place"
+	}
+	return fmt.Sprintf("%s:%d", filepath.Base(file), line)
+}

@@ -1,0 +1,173 @@
+package parley
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// Remote is a contract as a running service announced it, for those who do not have it as Go code: command lines,
+// gateways. Bodies are JSON and are checked before they are sent.
+type Remote struct {
+	ContractDescription
+	Service string // that announced it
+
+	contract *contract
+}
+
+// Lookup asks the running services for the contract of an address. It answers NotFound, with what there is, when no running
+// service announced it.
+func Lookup(ctx context.Context, client *Client, address string) (*Remote, error) {
+	var heard error
+	for _, i := range announced(client) {
+		if i.Peer == "" || !handles(i, address) {
+			continue
+		}
+		d, err := DescribeInstance(ctx, client, i)
+		if err != nil {
+			heard = err
+			continue
+		}
+		for _, c := range d.Contracts {
+			if c.Address == address {
+				return newRemote(c, d.Service)
+			}
+		}
+	}
+	if heard != nil {
+		return nil, fmt.Errorf("the contract of %s could not be read: %w", address, heard)
+	}
+	return nil, &Error{Code: NotFound, Address: address, NotSent: true, Message: "no running service announced it" + suggestion(client, address)}
+}
+
+// DescribeInstance asks one running instance what it is and does.
+func DescribeInstance(ctx context.Context, client *Client, i Instance) (Description, error) {
+	var d Description
+	if client.net.Calls == nil {
+		return d, &Error{Code: Unavailable, NotSent: true, Message: "the network " + client.net.Name + " has no calls"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	e := newEnvelope(ctx, DescribeAddress(i.Service), client.name, []byte("{}"))
+	answer, err := client.net.Calls.Request(ctx, i.Peer, e)
+	if err != nil {
+		return d, err
+	}
+	if err := json.Unmarshal(answer.Body, &d); err != nil {
+		return d, &Error{Code: Internal, Address: e.Address, Peer: i.Peer, Message: "its description can't be read", Cause: err}
+	}
+	return d, nil
+}
+
+// Call asks and waits, as [Call.Call] does.
+func (r *Remote) Call(ctx context.Context, client *Client, body []byte, options ...RequestOption) ([]byte, error) {
+	if err := r.fits(StyleCall, body); err != nil {
+		return nil, err
+	}
+	e := newEnvelope(ctx, r.Address, client.name, body)
+	for _, o := range options {
+		o.request(e)
+	}
+	answer, err := client.call(ctx, r.contract, e)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
+}
+
+// Send sends a command or publishes an event, as [Command.Send] and [Event.Publish] do. key is needed where the contract
+// keeps order by key.
+func (r *Remote) Send(ctx context.Context, client *Client, key string, body []byte, options ...SendOption) (MessageID, error) {
+	if err := r.fits(r.Style, body); err != nil {
+		return "", err
+	}
+	if r.Style == StyleCall {
+		return "", r.wrong("is a call: it is called, not sent")
+	}
+	if r.Partitions > 0 && key == "" {
+		return "", r.wrong("keeps order by key: a key is needed")
+	}
+	return accept(ctx, client, r.contract, key, body, options)
+}
+
+// fits checks the style and the body.
+func (r *Remote) fits(style Style, body []byte) error {
+	if r.Style != style {
+		return r.wrong(fmt.Sprintf("is no %s, it is one of style %s", style, r.Style))
+	}
+	if fields := r.contract.in.check(body); len(fields) > 0 {
+		return &Error{Code: InvalidArgument, Address: r.Address, NotSent: true, Message: "the body does not fit the contract", Fields: fields}
+	}
+	return nil
+}
+
+func (r *Remote) wrong(message string) error {
+	return &Error{Code: InvalidArgument, Address: r.Address, NotSent: true, Message: message}
+}
+
+func newRemote(d ContractDescription, service string) (*Remote, error) {
+	in, err := parseSchema(d.Request)
+	if err != nil {
+		return nil, &Error{Code: Internal, Address: d.Address, Message: "its contract can't be read", Cause: err}
+	}
+	name, _, _ := strings.Cut(d.Address, ".")
+	c := &contract{
+		api: &API{name: name, frozen: true}, address: d.Address, style: d.Style, in: in,
+		idempotent: d.Idempotent, lifetime: d.Lifetime,
+		channel: transport.Channel{Address: d.Address, Partitions: d.Partitions, Retain: d.Retain, RetainBytes: d.RetainSize},
+	}
+	for _, p := range []transport.Pattern{transport.Queue, transport.Topic, transport.Stream} {
+		if p.String() == d.Pattern {
+			c.channel.Pattern = p
+		}
+	}
+	return &Remote{ContractDescription: d, Service: service, contract: c}, nil
+}
+
+// announced is who is there, as far as this network knows.
+func announced(client *Client) []Instance {
+	if client.net.Directory == nil {
+		return nil
+	}
+	return client.net.Directory.Instances()
+}
+
+func handles(i Instance, address string) bool {
+	return slices.Contains(i.Answers, address) ||
+		slices.ContainsFunc(i.Receives, func(r Reception) bool { return r.Address == address })
+}
+
+// suggestion names the announced addresses of the same API, or all of them.
+func suggestion(client *Client, address string) string {
+	var all, near []string
+	service, _, _ := strings.Cut(address, ".")
+	for _, i := range announced(client) {
+		of := slices.Clone(i.Answers)
+		for _, r := range i.Receives {
+			of = append(of, r.Address)
+		}
+		for _, a := range of {
+			if strings.HasPrefix(a, "parley.") {
+				continue
+			}
+			all = append(all, a)
+			if strings.HasPrefix(a, service+".") {
+				near = append(near, a)
+			}
+		}
+	}
+	if len(near) > 0 {
+		all = near
+	}
+	if len(all) == 0 {
+		return "; no service runs on this network"
+	}
+	slices.Sort(all)
+	return "; there is " + strings.Join(slices.Compact(all), ", ")
+}

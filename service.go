@@ -1,0 +1,248 @@
+package parley
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-io/parley/delivery"
+	"github.com/parley-io/parley/policy"
+	"github.com/parley-io/parley/transport"
+)
+
+// Service handles what it was registered for, on the network of its client.
+type Service struct {
+	client    *Client
+	answers   []*answering
+	receives  []*receiving
+	consumers []*delivery.Consumer // one for each of receives
+	admission *policy.Admission
+	grace     time.Duration
+
+	started atomic.Bool
+	ready   chan struct{}
+}
+
+// DefaultGrace is how long a service that is told to stop still answers calls, so that callers learn of it first.
+const DefaultGrace = 5 * time.Second
+
+// Grace is how long a service still answers calls after Run's context is done; the default is [DefaultGrace]. Pass it
+// to NewService beside the handlers.
+func Grace(d time.Duration) Registration { return grace(d) }
+
+type grace time.Duration
+
+func (g grace) register(s *Service) error {
+	s.grace = time.Duration(g)
+	return nil
+}
+
+// NewService checks everything and starts nothing. It reports all that is wrong in one error: with the contracts, with
+// the registrations, with what the network can't do.
+func NewService(client *Client, registrations ...Registration) (*Service, error) {
+	s := &Service{client: client, grace: DefaultGrace, ready: make(chan struct{})}
+	var errs []error
+	for _, r := range registrations {
+		errs = append(errs, r.register(s))
+	}
+	seen := make(map[*API]bool)
+	check := func(c *contract) {
+		if !seen[c.api] {
+			seen[c.api] = true
+			errs = append(errs, c.api.freeze())
+		}
+	}
+	for _, r := range s.answers {
+		check(r.contract)
+	}
+	for _, r := range s.receives {
+		check(r.contract)
+	}
+	net := client.net
+	if len(s.answers) > 0 && net.Calls == nil {
+		errs = append(errs, fmt.Errorf("%s answers calls, and the network %s has none", s.answers[0].address, net.Name))
+	}
+	if len(s.receives) > 0 && net.Messages == nil {
+		errs = append(errs, fmt.Errorf("%s receives messages, and the network %s has no broker", s.receives[0].address, net.Name))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("service %s: %w", client.name, err)
+	}
+	for _, r := range s.receives {
+		c, err := delivery.New(net.Messages, client.recorder, s.subscription(r))
+		if err != nil {
+			errs = append(errs, err)
+		}
+		s.consumers = append(s.consumers, c)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("service %s: %w", client.name, err)
+	}
+	s.admission = policy.NewAdmission(policy.AdmissionOptions{})
+	return s, nil
+}
+
+// Ready is closed once everything is served and others can know of it.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Run serves until ctx is done, then drains: what others know of it is withdrawn and no more messages are fetched at
+// once, calls are answered for the time of [Grace], running handlers have 20 s until their contexts end, and what is
+// not handled by then stays with the broker. It returns nil after that, or the first error that makes serving useless. Once only.
+func (s *Service) Run(ctx context.Context) error {
+	if s.started.Swap(true) {
+		return fmt.Errorf("service %s: Run was called twice; make another service", s.client.name)
+	}
+	stop, cancelStop := context.WithCancel(ctx) // also done when a part fails
+	defer cancelStop()
+	answer, cancelAnswer := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelAnswer()
+
+	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	defer context.AfterFunc(failed, cancelStop)()
+
+	up := newGate(len(s.consumers))
+	if s.client.net.Calls != nil {
+		up.left.Add(1)
+		parts.Go(func() error {
+			return s.client.net.Calls.Answer(answer, s.endpoints(), func(peer string) { up.peer = peer; up.done() })
+		})
+	}
+	for i, consumer := range s.consumers {
+		parts.Go(func() error { return s.consume(stop, consumer, s.receives[i], up.done) })
+	}
+	up.done() // all parts are counted
+	parts.Go(func() error {
+		defer cancelAnswer()
+		select {
+		case <-up.open:
+			return s.beThere(stop, failed, up.peer)
+		case <-stop.Done():
+			return nil
+		}
+	})
+	return parts.Wait()
+}
+
+// gate opens when all parts of a service are up.
+type gate struct {
+	left atomic.Int32
+	peer string // where calls are answered; set before the gate opens
+	open chan struct{}
+}
+
+func newGate(parts int) *gate {
+	g := &gate{open: make(chan struct{})}
+	g.left.Store(int32(parts) + 1)
+	return g
+}
+
+func (g *gate) done() {
+	if g.left.Add(-1) == 0 {
+		close(g.open)
+	}
+}
+
+// beThere tells the others and whoever waits for Ready, until stop is done; then it withdraws, and goes on for the
+// grace time unless a part has failed.
+func (s *Service) beThere(stop, failed context.Context, peer string) error {
+	leave := func(context.Context) error { return nil }
+	if d := s.client.net.Directory; d != nil {
+		var err error
+		if leave, err = d.Announce(stop, s.instance(peer)); err != nil {
+			if stop.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("service %s: announce: %w", s.client.name, err)
+		}
+	}
+	close(s.ready)
+	s.client.log.Info("parley: serving", "service", s.client.name, "network", s.client.net.Name, "peer", peer)
+	<-stop.Done()
+	bye, cancel := context.WithTimeout(context.WithoutCancel(stop), time.Second)
+	defer cancel()
+	if err := leave(bye); err != nil {
+		s.client.log.Warn("parley: the goodbye of a service was not confirmed", "service", s.client.name, "err", err)
+	}
+	if peer != "" {
+		wait(failed, s.grace)
+	}
+	return nil
+}
+
+// wait is a sleep that ends early when ctx does.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// consume runs one subscription and makes its group known once it exists.
+func (s *Service) consume(ctx context.Context, c *delivery.Consumer, r *receiving, up func()) error {
+	return c.Run(ctx, func() {
+		defer up()
+		if d := s.client.net.Directory; d != nil && r.group != "" {
+			if err := d.Register(ctx, r.address, r.group); err != nil && ctx.Err() == nil {
+				s.client.log.Warn("parley: a group could not be registered; trails will not expect it", "address", r.address, "group", r.group, "err", err)
+			}
+		}
+	})
+}
+
+// instance is what the others learn of this service.
+func (s *Service) instance(peer string) Instance {
+	i := Instance{Service: s.client.name, ID: s.client.instance, Peer: peer, Since: time.Now()}
+	for _, r := range s.answers {
+		i.Answers = append(i.Answers, r.address)
+	}
+	for _, r := range s.receives {
+		i.Receives = append(i.Receives, Reception{Address: r.address, Group: r.group})
+	}
+	return i
+}
+
+// endpoints are the calls, behind admission, and the description of the service beside it.
+func (s *Service) endpoints() []transport.Endpoint {
+	endpoints := []transport.Endpoint{s.describeEndpoint()}
+	for _, r := range s.answers {
+		endpoints = append(endpoints, transport.Endpoint{
+			Address: r.address, Method: r.method, Path: r.path, Bind: r.in.bind,
+			Answer: s.admission.Wrap(s.answer(r)),
+		})
+	}
+	return endpoints
+}
+
+// answer is the border between the wire and a call's handler.
+func (s *Service) answer(r *answering) func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
+	return func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+		body, err := r.handle(withMessage(ctx, e), e.Body)
+		if err != nil {
+			answered, hidden := answerError(err)
+			if hidden {
+				s.client.log.Error("parley: a call failed", "service", s.client.name, "address", r.address, slog.String("message_id", e.ID), "err", err)
+			}
+			return nil, answered
+		}
+		return &transport.Envelope{
+			ID: e.ID, Source: s.client.name, Address: r.address, ContentType: contentJSON,
+			Correlation: e.Correlation, Causation: e.Causation, Trace: e.Trace, Body: body,
+		}, nil
+	}
+}
+
+// subscription is what delivery needs to know of a registration.
+func (s *Service) subscription(r *receiving) delivery.Subscription {
+	return delivery.Subscription{
+		Channel: r.channel, Group: r.group, Service: s.client.name, Style: string(r.style), From: r.from,
+		Concurrency: r.concurrency, Timeout: r.timeout, Retries: r.retries, Wants: r.wants,
+		Handle: func(ctx context.Context, e *transport.Envelope) error { return r.run(withMessage(ctx, e), e) },
+	}
+}
