@@ -56,8 +56,12 @@ func (c *Consumer) work(ctx context.Context, t *task) {
 		c.failed(ctx, t, err)
 		return
 	}
+	if c.gaveUp.Load() {
+		c.giveBack(t)
+		return
+	}
 	c.counts.handled.Add(1)
-	c.ended(ledger.Done, t)
+	c.conclude(ledger.Done, t, ledger.Transition{Took: time.Since(t.began)})
 }
 
 // screened deals with a message that no handler gets: it reports whether t was one.
@@ -89,15 +93,6 @@ func (c *Consumer) screened(ctx context.Context, t *task) bool {
 		c.conclude(ledger.Filtered, t, ledger.Transition{})
 	}
 	return err != nil || !wanted
-}
-
-// ended is conclude for an attempt that has run.
-func (c *Consumer) ended(kind ledger.Kind, t *task) {
-	if c.gaveUp.Load() {
-		c.giveBack(t)
-		return
-	}
-	c.conclude(kind, t, ledger.Transition{Took: time.Since(t.began)})
 }
 
 // handle runs the handler under its deadline.

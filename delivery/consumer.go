@@ -57,10 +57,10 @@ func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, er
 		rec = ledger.Discard
 	}
 	f := b.Features()
-	s, err := s.withDefaults(f)
-	if err != nil {
+	if err := s.check(f); err != nil {
 		return nil, err
 	}
+	s = s.withDefaults()
 	c := &Consumer{
 		subscription: s, broker: b, delays: f.Delay, free: s.Retries, keyed: s.Retries,
 		overdue:  fmt.Errorf("the handler's deadline of %v is over: %w", s.Timeout, context.DeadlineExceeded),
@@ -74,12 +74,14 @@ func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, er
 }
 
 // Run declares the channel and the dead letters, receives until ctx is done, and then drains: no handler starts any
-// more, what nobody has begun goes back to the broker, handlers and hand-offs that run have Subscription.Drain to end. After that
-// their context is cancelled, and 5 s later Run returns whatever still runs: an error that names those messages. They are
-// not settled until their handlers return, and then go back to the broker; so they are delivered again.
+// more, what nobody has begun goes back to the broker, handlers and hand-offs that run have Subscription.Drain to end.
+// After that their context is cancelled, and 5 s later Run returns, whatever still runs, with an error that names the
+// messages. Those are not settled before their handlers return, and then go back to the broker; so they are delivered
+// again, at the latest when the broker's connection is closed.
 //
-// It returns nil after a complete drain, and an error at once if the channels cannot be declared or the broker says that
-// receiving is useless. ready, if not nil, is called once when messages sent from then on are received. A Consumer runs once.
+// It returns nil after a complete drain, and an error if the channels cannot be declared or, after the same drain, if
+// the broker says that receiving is useless. ready, if not nil, is called once messages sent from then on are received.
+// A Consumer runs once.
 func (c *Consumer) Run(ctx context.Context, ready func()) error {
 	if !c.enter(fresh, receiving) {
 		return c.failure(errors.New("a consumer runs once"))
@@ -156,9 +158,10 @@ func (c *Consumer) drain(cancel context.CancelCauseFunc) error {
 		}
 	}
 	if len(hung) == 0 {
-		return fmt.Errorf("not all outcomes were confirmed %v after the drain; those messages will be delivered again", grace)
+		return fmt.Errorf("not all outcomes were confirmed %v after the drain; those messages are delivered again", grace)
 	}
-	return fmt.Errorf("handlers still run %v after their context was cancelled; their messages will be delivered again: %s", grace, strings.Join(hung, ", "))
+	return fmt.Errorf("handlers still run %v after their context was cancelled; their messages are delivered again: %s",
+		grace, strings.Join(hung, ", "))
 }
 
 // take is where the broker hands a message over.

@@ -6,8 +6,8 @@ import (
 )
 
 // A Copy is "" for the first of a message, "a4" for its delayed attempt 4, "r1" for its first redrive, "r1a4" for
-// the delayed attempt 4 of that. A subscriber group appends its name ("a4-mail"), because brokers keep one of each (ID, Copy) and
-// several groups may delay the same message.
+// the delayed attempt 4 of that. A subscriber group appends its name ("a4-mail"), because brokers keep one of each
+// (ID, Copy) and several groups may delay the same message.
 
 // delayedCopy names the delayed attempt n of what has the Copy of.
 func delayedCopy(of, group string, n int) string {

@@ -20,13 +20,13 @@ func DeadLetters() transport.Channel {
 	return transport.Channel{Address: "parley.dead-letters", Pattern: transport.Stream}
 }
 
-// Overhead is how much larger than a message its dead letter may be, in bytes, if its headers are plain text. A message within Overhead of
-// [transport.Features.MaxBytes] can be delivered but perhaps not become a dead letter: it then stays with its receiver, which keeps trying. So
-// senders keep this distance.
+// Overhead is how much larger than a message its dead letter may be, in bytes, if its headers are plain text. A message
+// within Overhead of [transport.Features.MaxBytes] can be delivered but perhaps not become a dead letter: it then stays
+// with its receiver, which keeps trying; see [Status.Stuck]. So senders keep this distance.
 const Overhead = 8 << 10
 
-// DeadLetter is a message that a receiver has given up, with everything that a redrive needs. It is JSON as it is. The same
-// (ID, Receiver, Copy) may be in the stream twice, after a crash; it is the same dead letter.
+// DeadLetter is a message that a receiver has given up, with everything that a redrive needs. It is JSON as it is. The
+// same (ID, Receiver, Copy) may be in the stream twice, after a crash; it is the same dead letter.
 type DeadLetter struct {
 	Version int `json:"version"` // 1
 
@@ -50,7 +50,7 @@ type DeadLetter struct {
 
 	Reason    string    `json:"reason"`         // of the last failure
 	Permanent bool      `json:"permanent"`      // retrying is useless; false = the retries are used up
-	Stack     string    `json:"stack,omitzero"` // where it panicked, with a hash of the way there: equal for the same defect
+	Stack     string    `json:"stack,omitzero"` // where it panicked and a hash of the way there: equal for one defect
 	Attempts  int       `json:"attempts"`       // over all copies since the message was sent or last redriven
 	First     time.Time `json:"first"`          // when the receiver that gave up first saw this copy
 	Last      time.Time `json:"last"`           // when it gave up
@@ -148,7 +148,8 @@ func encode(v any) []byte {
 // record is a message of the stream. Its Copy keeps it apart from the message whose ID it has.
 func record(id, as, contentType string, body []byte, at time.Time) *transport.Envelope {
 	return &transport.Envelope{
-		ID: id, Copy: as, Source: "parley", Address: DeadLetters().Address, ContentType: contentType, Correlation: id, Time: at, Body: body,
+		ID: id, Copy: as, Correlation: id, Source: "parley", Address: DeadLetters().Address, Time: at,
+		ContentType: contentType, Body: body,
 	}
 }
 

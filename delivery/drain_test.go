@@ -46,6 +46,41 @@ func TestDrainFinishesWhatRunsAndReturnsTheRest(t *testing.T) {
 	})
 }
 
+func TestDrainReturnsWhatIsBehindAKeyAndItsOrderHoldsAtTheNextInstance(t *testing.T) {
+	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
+		first, second := fabric.Process("first").Broker(), fabric.Process("second").Broker()
+		var all calls
+		var failures atomic.Int64
+		failing := delivery.Subscription{Channel: keyed, Handle: func(_ context.Context, e *transport.Envelope) error {
+			all.add(e)
+			if e.ID == "b1" && failures.Add(1) <= 4 {
+				return errOut
+			}
+			time.Sleep(time.Second)
+			return nil
+		}}
+		c := start(t, first, rec, failing)
+		for i := range 3 { // a1 runs, b1 waits for a retry
+			send(t, first, withKey(to(keyed, fmt.Sprint("a", i+1)), "a"), withKey(to(keyed, fmt.Sprint("b", i+1)), "b"))
+		}
+		time.Sleep(500 * time.Millisecond)
+		if err := c.stop(); err != nil {
+			t.Errorf("Run = %v; want nil", err)
+		}
+		start(t, second, rec, failing)
+		time.Sleep(time.Minute)
+		for key, want := range map[string]string{"a": "a1 a2 a3", "b": "b1 b1 b1 b1 b1 b2 b3"} {
+			got := slices.DeleteFunc(all.ids(), func(id string) bool { return !strings.HasPrefix(id, key) })
+			if !strings.HasSuffix(strings.Join(got, " "), want) {
+				t.Errorf("key %s: %v; want it to end with %s", key, got, want)
+			}
+		}
+		if n := len(all.ids()); n != 10 {
+			t.Errorf("%d attempts: %v; want 10", n, all.ids())
+		}
+	})
+}
+
 func TestAHungHandlerIsCancelledAndItsMessageIsDeliveredAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
 		p := fabric.Process("first")
@@ -255,65 +290,6 @@ func TestAMessageThatIsNoLongerValidIsNotHandled(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"a", "a", "b"}) {
 			t.Errorf("handled %v; want b once, as it came to the next owner", got)
-		}
-	})
-}
-
-func TestPauseStartsNoHandlerUntilResume(t *testing.T) {
-	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
-		b := fabric.Process("first").Broker()
-		var all calls
-		c := start(t, b, rec, delivery.Subscription{Channel: queue, Concurrency: 1, Handle: func(_ context.Context, e *transport.Envelope) error {
-			all.add(e)
-			time.Sleep(time.Second)
-			return nil
-		}})
-		for i := range 100 {
-			send(t, b, to(queue, fmt.Sprint("m", i)))
-		}
-		time.Sleep(2500 * time.Millisecond)
-		c.Pause("the card network is down")
-		c.Pause("the card network is still down")
-		time.Sleep(time.Hour)
-		s := c.Status()
-		if all.count() != 3 || s.Handled != 3 || !s.Paused || s.Because != "the card network is still down" {
-			t.Errorf("paused after 2.5 s: %d begun, %+v; want 3 begun and handled, and the latest reason", all.count(), s)
-		}
-		c.Resume()
-		c.Resume()
-		time.Sleep(98 * time.Second)
-		if s := c.Status(); s.Handled != 100 || s.Paused || s.Because != "" {
-			t.Errorf("resumed: %+v; want all 100 handled", s)
-		}
-		c.Pause("again")
-		send(t, b, to(queue, "later"))
-		synctest.Wait()
-		if err := c.stop(); err != nil || all.count() != 100 {
-			t.Errorf("stopped while paused: %v, %d handled; want nil, 100", err, all.count())
-		}
-	})
-}
-
-func TestInFlightIsBoundedAndASlowSubscriptionDoesNotStallAnother(t *testing.T) {
-	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
-		b := fabric.Process("first").Broker()
-		slow := start(t, b, rec, delivery.Subscription{Channel: topic, Group: "slow", Concurrency: 1, Handle: func(context.Context, *transport.Envelope) error {
-			time.Sleep(100 * time.Millisecond)
-			return nil
-		}})
-		fast := start(t, b, rec, delivery.Subscription{Channel: topic, Group: "fast", Concurrency: 100, Handle: func(context.Context, *transport.Envelope) error { return nil }})
-		for i := range 5000 {
-			send(t, b, to(topic, fmt.Sprint("m", i)))
-			if i%100 == 0 {
-				time.Sleep(20 * time.Millisecond)
-				if n := slow.Status().InFlight; n > 64 {
-					t.Fatalf("the slow one has %d in flight; want at most 64", n)
-				}
-			}
-		}
-		synctest.Wait()
-		if s := slow.Status(); fast.Status().Handled != 5000 || s.Handled > 20 || s.InFlight != 64 {
-			t.Errorf("fast handled %d, slow %d with %d in flight; want 5000, about 10, 64", fast.Status().Handled, s.Handled, s.InFlight)
 		}
 	})
 }

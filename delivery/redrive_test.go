@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,9 +24,9 @@ func TestRedriveSendsTheSameIDAsTheNextCopyToTheFailingGroupAlone(t *testing.T) 
 	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
 		b := fabric.Process("p").Broker()
 		var mail, fraud calls
-		healed := false
+		var healed atomic.Bool
 		start(t, b, rec, delivery.Subscription{Channel: topic, Group: "mail", Style: "event", Retries: delivery.Retries{Delays: []time.Duration{time.Second}}, Handle: func(_ context.Context, e *transport.Envelope) error {
-			if mail.add(e); healed {
+			if mail.add(e); healed.Load() {
 				return nil
 			}
 			return errOut
@@ -52,7 +53,7 @@ func TestRedriveSendsTheSameIDAsTheNextCopyToTheFailingGroupAlone(t *testing.T) 
 		}
 		time.Sleep(3 * time.Second)
 		redrive(1)
-		healed = true
+		healed.Store(true)
 		redrive(2)
 		want := []string{
 			"received 1/2", "failed 1/2", "delayed 1/2", "received 2/2a2-mail", "failed 2/2a2-mail", "dead-lettered 2/2a2-mail",
@@ -79,18 +80,24 @@ func TestRedriveSendsTheSameIDAsTheNextCopyToTheFailingGroupAlone(t *testing.T) 
 	})
 }
 
-func TestRedriveFromAnotherProcessNeedsNothingButTheDeadLettersJSON(t *testing.T) {
+func TestRedriveNeedsNothingButTheDeadLettersJSONAndDoesNotExpire(t *testing.T) {
 	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
 		b := fabric.Process("p").Broker()
 		var all calls
-		start(t, b, rec, delivery.Subscription{Channel: keyed, Handle: func(_ context.Context, e *transport.Envelope) error {
+		s := delivery.Subscription{Channel: keyed, Handle: func(_ context.Context, e *transport.Envelope) error {
 			if all.add(e); all.count() == 1 {
 				return delivery.Permanent(errOut)
 			}
 			return nil
-		}})
-		send(t, b, withKey(to(keyed, "m"), "k"))
+		}}
+		c := start(t, b, rec, s)
+		e := withKey(to(keyed, "m"), "k")
+		e.Lifetime = time.Minute
+		send(t, b, e)
 		synctest.Wait()
+		if err := c.stop(); err != nil {
+			t.Errorf("Run = %v; want nil", err)
+		}
 		dead, _ := graveyard(t, b)
 		text, err := json.Marshal(dead[0])
 		if err != nil {
@@ -103,9 +110,11 @@ func TestRedriveFromAnotherProcessNeedsNothingButTheDeadLettersJSON(t *testing.T
 		if err := delivery.Redrive(context.Background(), fabric.Process("cli").Broker(), ledger.Discard, d, "ann"); err != nil {
 			t.Fatalf("Redrive = %v", err)
 		}
+		time.Sleep(time.Hour)
+		start(t, b, rec, s)
 		synctest.Wait()
-		if len(all.all) != 2 || all.all[1].id != "m" || all.all[1].copy != "r1" {
-			t.Errorf("handled %+v; want m again as r1", all.all)
+		if len(all.list()) != 2 || all.list()[1].id != "m" || all.list()[1].copy != "r1" {
+			t.Errorf("handled %+v; want m again as r1, an hour later", all.list())
 		}
 	})
 }

@@ -42,11 +42,11 @@ func TestPoisonIsTriedSixTimesOnScheduleAndThenIsADeadLetter(t *testing.T) {
 			after time.Duration
 			copy  string
 		}{{0, ""}, {0, ""}, {0, ""}, {10 * time.Second, "a4"}, {time.Minute, "a5"}, {10 * time.Minute, "a6"}}
-		if len(tried.all) != len(want) {
-			t.Fatalf("it was tried %d times: %+v; want %d", len(tried.all), tried.all, len(want))
+		if len(tried.list()) != len(want) {
+			t.Fatalf("it was tried %d times: %+v; want %d", len(tried.list()), tried.list(), len(want))
 		}
 		before := time.Duration(0)
-		for i, got := range tried.all {
+		for i, got := range tried.list() {
 			pause := got.at - before
 			before = got.at
 			if got.copy != want[i].copy || pause < want[i].after || pause > want[i].after*11/10+50*time.Millisecond {
@@ -130,7 +130,7 @@ func TestKeyedRetriesStayInTheLaneAndNeitherBlockOtherKeysNorAWorker(t *testing.
 		if got := strings.Join(all.ids(), " "); got != "a1 b1 b2 b3 a1 a1 a1 a1 a1 a2 a3" {
 			t.Errorf("in all: %s; want a1 six times, and a2 and a3 after it", got)
 		}
-		if last := all.all[8].at - all.all[5].at; last < 36*time.Second || last > 40*time.Second {
+		if last := all.list()[8].at - all.list()[5].at; last < 36*time.Second || last > 40*time.Second {
 			t.Errorf("the three delays of the lane took %v; want 36 s and at most a tenth more", last)
 		}
 		want := []string{
@@ -230,11 +230,11 @@ func TestRetryAfterIsAFloorOfTheNextDelay(t *testing.T) {
 		start(t, b, rec, delivery.Subscription{Channel: keyed, Handle: handle(&ordered, 3*time.Hour)})
 		send(t, b, to(queue, "free"), withKey(to(keyed, "ordered"), "k"))
 		time.Sleep(4 * time.Hour)
-		if len(free.all) != 2 || free.all[1].at < 3*time.Hour || free.all[1].at > 3*time.Hour+time.Minute || free.all[1].copy != "a2" {
-			t.Errorf("without a key: %+v; want the second attempt as copy a2 after 3 h", free.all)
+		if len(free.list()) != 2 || free.list()[1].at < 3*time.Hour || free.list()[1].at > 3*time.Hour+time.Minute || free.list()[1].copy != "a2" {
+			t.Errorf("without a key: %+v; want the second attempt as copy a2 after 3 h", free.list())
 		}
-		if len(ordered.all) != 2 || ordered.all[1].at != 5*time.Minute || ordered.all[1].copy != "" {
-			t.Errorf("with a key: %+v; want the second attempt in the lane after 5 min", ordered.all)
+		if len(ordered.list()) != 2 || ordered.list()[1].at != 5*time.Minute || ordered.list()[1].copy != "" {
+			t.Errorf("with a key: %+v; want the second attempt in the lane after 5 min", ordered.list())
 		}
 	})
 }
@@ -283,14 +283,18 @@ func TestExpiredAndUnwantedMessagesAreRecordedAndNotHandled(t *testing.T) {
 func TestAMessageWhoseLifetimeEndsBeforeItsNextAttemptIsADeadLetter(t *testing.T) {
 	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
 		b := fabric.Process("p").Broker()
-		start(t, b, rec, delivery.Subscription{Channel: queue, Handle: func(context.Context, *transport.Envelope) error { return errOut }})
+		ten := 10 * time.Second
+		start(t, b, rec, delivery.Subscription{
+			Channel: queue, Retries: delivery.Retries{Delays: []time.Duration{ten, ten, ten, ten}},
+			Handle: func(context.Context, *transport.Envelope) error { return errOut },
+		})
 		e := to(queue, "short")
-		e.Lifetime = 2 * time.Minute
+		e.Lifetime = 25 * time.Second
 		send(t, b, e)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(time.Minute)
 		dead, _ := graveyard(t, b)
-		if len(dead) != 1 || dead[0].Attempts != 5 || !strings.Contains(dead[0].Reason, "lifetime") {
-			t.Errorf("dead letters = %+v; want one after 5 attempts in 70 s, because the next is 10 min away", dead)
+		if len(dead) != 1 || dead[0].Attempts != 3 || !strings.Contains(dead[0].Reason, "lifetime") {
+			t.Errorf("dead letters = %+v; want one after attempts at 0, 10 and 20 s, because the next is after 25 s", dead)
 		}
 	})
 }

@@ -114,7 +114,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// opaque hides from errors.Is that the last try of a message was not sent or refused: an earlier one may have been stored.
+// opaque hides from errors.Is that the last try of a message was not sent or refused: an earlier one may have been
+// stored.
 type opaque struct{ err error }
 
 func (o opaque) Error() string { return o.err.Error() }

@@ -32,8 +32,8 @@ func (c *Consumer) Status() Status {
 	}
 }
 
-// Pause starts no more handlers and fetches no more messages until Resume; handlers that run go on. What has been fetched
-// waits here, and still goes back to the broker when Run's context ends. A second Pause only changes the reason.
+// Pause starts no more handlers and fetches no more messages until Resume; handlers that run go on. What has been
+// fetched waits here, and still goes back to the broker when Run's context ends. A second Pause only changes the reason.
 func (c *Consumer) Pause(reason string) { c.setPaused(true, reason, 0) }
 
 // Resume ends a pause. Without one it does nothing.

@@ -34,12 +34,13 @@ type Subscription struct {
 	Drain       time.Duration // how long running handlers have once Run's context is done; 0 = 20 s
 	Retries     Retries       // the zero value = DefaultRetries
 
-	// Wants says whether the group wants a message; nil = all. An unwanted one is recorded as filtered and settled. An error or a
-	// panic is a failed attempt. It is asked before the first attempt of each copy.
+	// Wants says whether the group wants a message; nil = all. An unwanted one is recorded as filtered and settled. An
+	// error or a panic is a failed attempt. It is asked before the first attempt of each copy.
 	Wants func(*transport.Envelope) (bool, error)
-	// Handle handles a message; nil means that it is handled. Its context carries the values of Run's context and ends with
-	// the deadline, when another instance takes the partition over, and when the drain is over; [context.Cause] tells which. A handler that
-	// ignores its context keeps its worker, and fails only when it returns. It must not change the envelope.
+	// Handle handles a message; nil means that it is handled, also when that comes late. Its context carries the values
+	// of Run's context and ends with the deadline, when another instance takes the partition over, and when the drain is
+	// over; [context.Cause] tells which. A handler that ignores its context keeps its worker, and fails only when it
+	// returns. It must not change the envelope.
 	Handle func(context.Context, *transport.Envelope) error
 }
 
@@ -63,8 +64,25 @@ func DefaultRetries(keyed bool) Retries {
 // Attempts is how often a message is tried at the most.
 func (r Retries) Attempts() int { return 1 + r.Immediate + len(r.Delays) }
 
-// withDefaults fills in what is zero and reports everything that is wrong, in one error.
-func (s Subscription) withDefaults(f transport.Features) (Subscription, error) {
+// withDefaults fills in what is zero.
+func (s Subscription) withDefaults() Subscription {
+	if s.Concurrency == 0 {
+		s.Concurrency = DefaultConcurrency
+	}
+	if s.Timeout == 0 {
+		s.Timeout = DefaultTimeout
+	}
+	if s.Drain == 0 {
+		s.Drain = DefaultDrain
+	}
+	if s.Retries.Immediate > 0 || len(s.Retries.Delays) > 0 {
+		s.Retries.Set = true
+	}
+	return s
+}
+
+// check reports everything that is wrong with s on a broker, in one error.
+func (s *Subscription) check(f transport.Features) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if err := s.Channel.Validate(); err != nil {
@@ -98,22 +116,10 @@ func (s Subscription) withDefaults(f transport.Features) (Subscription, error) {
 			bad("retry delay %v: this broker carries delays of up to %v", d, f.Delay)
 		}
 	}
-	if s.Retries.Immediate > 0 || len(s.Retries.Delays) > 0 {
-		s.Retries.Set = true
-	}
-	if s.Concurrency == 0 {
-		s.Concurrency = DefaultConcurrency
-	}
-	if s.Timeout == 0 {
-		s.Timeout = DefaultTimeout
-	}
-	if s.Drain == 0 {
-		s.Drain = DefaultDrain
-	}
 	if len(errs) > 0 {
-		return s, fmt.Errorf("receiving %s: %w", s.Channel.Address, errors.Join(errs...))
+		return fmt.Errorf("receiving %s: %w", s.Channel.Address, errors.Join(errs...))
 	}
-	return s, nil
+	return nil
 }
 
 // receiver is the name of s in the ledger and in dead letters.

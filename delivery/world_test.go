@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -63,7 +64,7 @@ func (n *notes) of(id, group string) (lines []string) {
 func (n *notes) transitions() []ledger.Transition {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]ledger.Transition(nil), n.all...)
+	return slices.Clone(n.all)
 }
 
 // consumer is one that runs.
@@ -204,6 +205,12 @@ func (c *calls) ids() (ids []string) {
 		ids = append(ids, x.id)
 	}
 	return ids
+}
+
+func (c *calls) list() []call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.all)
 }
 
 func (c *calls) count() int {

@@ -205,6 +205,7 @@ func (a *Admission) takeOut(at *list.Element, granted bool) {
 func (a *Admission) leave(h *handler, began, now time.Time, room bool, how outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.limit.peak = max(a.limit.peak, a.inFlight)
 	a.limit.ended(h, now, now.Sub(began), room, how)
 	a.release(now)
 }

@@ -32,9 +32,13 @@ func workers(n int, d time.Duration) Answer {
 
 func TestOverloadLeavesTheCapacity(t *testing.T) {
 	const capacity = 800.0 // a second: 8 workers of 10 ms
-	for _, load := range []float64{1.2, 3} {
+	for _, c := range []struct {
+		load    float64
+		initial int // 512 is 64 times too much, and collapses unless it adapts
+	}{{1.2, 0}, {3, 0}, {1.2, 512}, {3, 512}} {
+		load := c.load
 		synctest.Test(t, func(t *testing.T) {
-			a := NewAdmission(AdmissionOptions{})
+			a := NewAdmission(AdmissionOptions{Initial: c.initial})
 			answer := a.Wrap(workers(8, 10*time.Millisecond))
 			arrivals := rand.New(rand.NewPCG(1, 2))
 			const seconds = 20
@@ -89,37 +93,40 @@ func TestAHealthyBurstPassesFromTheStart(t *testing.T) {
 	}
 }
 
-// TestASlowerDependencyIsAccepted: what a handler calls takes a hundred times as long, for good. Requests are refused
-// for a while, and then as many run as are needed.
+// TestASlowerDependencyIsAccepted: what a handler calls takes ten times as long, for good. Requests are refused for a
+// while, and then as many run as are needed.
 func TestASlowerDependencyIsAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAdmission(AdmissionOptions{})
-		took := 10 * time.Millisecond
+		var took atomic.Int64
 		answer := a.Wrap(func(_ context.Context, e *transport.Envelope) (*transport.Envelope, error) {
-			time.Sleep(took)
+			time.Sleep(time.Duration(took.Load()))
 			return e, nil
 		})
-		run := func(seconds int) (good float64) {
-			var n atomic.Int64
-			for range 200 * seconds {
+		var all, good atomic.Int64
+		run := func(d time.Duration) (share float64) {
+			all.Store(0)
+			good.Store(0)
+			for began := time.Now(); time.Since(began) < d; time.Sleep(5 * time.Millisecond) {
 				go func() {
+					all.Add(1)
 					if _, err := answer(t.Context(), &transport.Envelope{}); err == nil {
-						n.Add(1)
+						good.Add(1)
 					}
 				}()
-				time.Sleep(5 * time.Millisecond)
 			}
-			time.Sleep(2 * time.Second)
-			return float64(n.Load()) / float64(200*seconds)
+			return float64(good.Load()) / float64(all.Load())
 		}
-		if share := run(5); share < 1 {
-			t.Errorf("healthy: %.2f answered; want all", share)
+		took.Store(int64(400 * time.Millisecond)) // 80 at once
+		if share := run(20 * time.Second); share < 0.97 {
+			t.Errorf("healthy: %.2f answered; want all but those that still run", share)
 		}
-		took = time.Second
-		run(60)
-		if share := run(10); share < 0.95 {
-			t.Errorf("a minute after the change: %.2f answered, %+v; want 0.95", share, a.Status())
+		took.Store(int64(4 * time.Second)) // 800 at once
+		run(90 * time.Second)
+		if share := run(60 * time.Second); share < 0.9 {
+			t.Errorf("90 s after the change: %.2f answered, %+v; want 0.9", share, a.Status())
 		}
+		time.Sleep(10 * time.Second)
 	})
 }
 

@@ -84,6 +84,44 @@ func TestADeadInstanceHarmsNoCallAndIsFoundAgain(t *testing.T) {
 	})
 }
 
+func TestABreakerThatIsDueGetsTheNextCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := scripted(func(_ context.Context, peer string, _ int) error {
+			if peer == "a" {
+				time.Sleep(time.Second)
+				return unavailable()
+			}
+			return nil
+		})
+		client := New(s, nil, Options{Retries: -1, Breaker: BreakerOptions{Requests: 1, Open: time.Second}})
+		for client.Breakers() == nil || client.Breakers()[0].State != Open {
+			_, _ = client.Do(t.Context(), quote("a", "b"))
+		}
+		time.Sleep(1200 * time.Millisecond)
+		_, _ = client.Do(t.Context(), quote("a", "b"))
+		if c := s.requests(); c[len(c)-1].peer != "a" {
+			t.Errorf("the call after the open time went to %s; want a, though it looks slow", c[len(c)-1].peer)
+		}
+	})
+}
+
+func TestAnInstanceThatFailsQuicklyDoesNotAttractCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := scripted(func(_ context.Context, peer string, _ int) error {
+			if peer == "a" {
+				time.Sleep(time.Millisecond)
+				return unavailable()
+			}
+			time.Sleep(10 * time.Millisecond)
+			return nil
+		})
+		client := New(s, nil, Options{Retries: -1, Breaker: BreakerOptions{Requests: 1 << 30}})
+		if got := load(t, client, s, quote("a", "b"), 1000); got["a"] > 300 {
+			t.Errorf("the failing instance got %d of 1000; want less than 300", got["a"])
+		}
+	})
+}
+
 func TestThePeersAreAskedBeforeEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peers := []string{"old"}

@@ -196,6 +196,27 @@ func TestAHangingProbeIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestAnAttemptOfBeforeTheBreakerOpenedDoesNotProbe(t *testing.T) {
+	o := BreakerOptions{Successes: 1}.withDefaults()
+	now := time.Now()
+	b := newBreaker(&o, now)
+	slow, _ := b.enter(now)
+	for range 5 {
+		p, _ := b.enter(now)
+		b.leave(p, now, unreachable)
+	}
+	now = b.until
+	probe, _ := b.enter(now)
+	b.leave(slow, now, working)
+	if _, ok := b.enter(now); ok || b.state != HalfOpen {
+		t.Fatalf("an old attempt ended well: %s, another probe let through %v; want half-open, one probe", b.state, ok)
+	}
+	b.leave(probe, now, working)
+	if b.state != Closed {
+		t.Errorf("the probe ended well: %s; want closed", b.state)
+	}
+}
+
 func TestADeadInstanceOpensItsBreakerAndClosesItWhenItIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		alive := false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-io/parley/ledger"
+	"github.com/parley-io/parley/transport"
 )
 
 func TestTheLedgerHasEachAttempt(t *testing.T) {
@@ -56,5 +57,28 @@ func TestSuccessesAreSampledAndFailuresAreNot(t *testing.T) {
 		expect("800 bad ones in the same second", unavailable(), 1600, 0)
 		time.Sleep(time.Second)
 		expect("800 good ones in the next", nil, 1000, 300)
+	})
+}
+
+func TestACallThatFailedOnceIsRecordedToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		notes, s := &notes{}, sequence()
+		client := New(s, notes, Options{})
+		for range 600 {
+			_, _ = client.Do(t.Context(), quote("a"))
+		}
+		notes.all = nil
+		s.answer = func(_ context.Context, _ string, n int) error {
+			if n == 601 {
+				return &transport.Error{Code: transport.Unavailable, NotSent: true}
+			}
+			return nil
+		}
+		if _, err := client.Do(t.Context(), quote("b", "c")); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(notes.all); n != 4 || notes.all[3].Kind != ledger.Answered || notes.all[3].Reason != "" {
+			t.Errorf("%d transitions %+v; want 4, the last of them a good answer", n, notes.all)
+		}
 	})
 }

@@ -1,0 +1,177 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// overtaking is how long a message waits at the most for another one to overtake it.
+const overtaking = 50 * time.Millisecond
+
+// Broker returns b with the faults of send and receive, for the service that lives on this side. Closing it closes b.
+// It is no [transport.Operator]; keep b for that.
+func (i *Injector) Broker(b transport.Broker, service string) transport.Broker {
+	return &broker{Broker: b, injector: i, service: service}
+}
+
+type broker struct {
+	transport.Broker
+	injector *Injector
+	service  string
+
+	mu   sync.Mutex
+	held chan struct{} // closed once another message has overtaken the one that waits; nil = none waits
+}
+
+func (b *broker) Send(ctx context.Context, batch []*transport.Envelope) []transport.Receipt {
+	if b.injector.idle() {
+		return b.Broker.Send(ctx, batch)
+	}
+	strikes := make([]strike, len(batch))
+	var delay time.Duration
+	for n, e := range batch {
+		strikes[n] = b.injector.strike(Send, b.service, e.Address)
+		delay = max(delay, strikes[n].delay)
+	}
+	receipts := make([]transport.Receipt, len(batch))
+	if !sleep(ctx, delay) {
+		for n := range receipts {
+			receipts[n].Err = fmt.Errorf("%w: %w", transport.ErrNotSent, ctx.Err())
+		}
+		return receipts
+	}
+	var now, late, twice []int // indices into batch
+	for n, s := range strikes {
+		switch verb := s.verb(); {
+		case verb == Fail || verb == Cut:
+			receipts[n].Err = fmt.Errorf("fault %s: %w", s.rule.ID(), transport.ErrNotSent)
+		case verb == Lose && !s.coin:
+		case verb == Reorder:
+			late = append(late, n)
+		default:
+			now = append(now, n)
+		}
+		if s.verb() == Double {
+			twice = append(twice, n)
+		}
+	}
+	b.pass(ctx, batch, now, receipts)
+	b.pass(ctx, batch, twice, make([]transport.Receipt, len(batch)))
+	if len(late) > 0 {
+		if len(now) == 0 {
+			b.hold(ctx)
+		}
+		b.pass(ctx, batch, late, receipts)
+	}
+	for n, s := range strikes {
+		if s.verb() == Lose {
+			receipts[n] = transport.Receipt{Groups: -1, Err: fmt.Errorf("fault %s: %w", s.rule.ID(), errUnknown)}
+		}
+	}
+	return receipts
+}
+
+var errUnknown = errors.New("the connection was lost before the broker confirmed: the outcome is unknown")
+
+// pass sends some of a batch and stores their receipts.
+func (b *broker) pass(ctx context.Context, batch []*transport.Envelope, which []int, receipts []transport.Receipt) {
+	if len(which) == 0 {
+		return
+	}
+	part := make([]*transport.Envelope, len(which))
+	for k, n := range which {
+		part[k] = batch[n]
+	}
+	for k, r := range b.Broker.Send(ctx, part) {
+		receipts[which[k]] = r
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held != nil {
+		close(b.held)
+		b.held = nil
+	}
+}
+
+// hold waits until another message has been sent. If one waits already, it does not: it overtakes that one.
+func (b *broker) hold(ctx context.Context) {
+	b.mu.Lock()
+	if b.held != nil {
+		b.mu.Unlock()
+		return
+	}
+	held := make(chan struct{})
+	b.held = held
+	b.mu.Unlock()
+	t := time.NewTimer(overtaking)
+	defer t.Stop()
+	select {
+	case <-held:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// Receive passes deliveries on. A cut sets the credit that the driver sees to 0, so that nothing has to be connected
+// again, and returns whatever is in somebody's hands.
+func (b *broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
+	theirs, ours := r.Credit, transport.NewCredit(0)
+	if theirs == nil {
+		theirs = transport.NewCredit(256)
+	}
+	r.Credit = ours
+	address := r.Channel.Address
+	over, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		b.lend(address, theirs, ours, over)
+	}()
+	defer func() {
+		close(over)
+		<-stopped
+	}()
+	return b.Broker.Receive(ctx, r, func(d *transport.Delivery) {
+		settle := d.Settle
+		if b.injector.strike(Receive, b.service, address).rule != nil {
+			settle(transport.Return)
+			return
+		}
+		d.Settle = func(o transport.Outcome) {
+			if b.injector.strike(Receive, b.service, address).rule != nil {
+				o = transport.Return
+			}
+			settle(o)
+		}
+		take(d)
+	})
+}
+
+// lend keeps ours equal to theirs, or 0 while a cut lasts.
+func (b *broker) lend(address string, theirs, ours *transport.Credit, over <-chan struct{}) {
+	for {
+		credit, changed := theirs.Now()
+		rules, now := b.injector.rules.Load(), time.Now()
+		var end <-chan time.Time
+		for _, a := range rules.active {
+			if a.concerns(Receive, b.service, address) && !a.over(now) {
+				credit = 0
+				if a.For > 0 {
+					end = time.After(a.until().Sub(now)) // the first of several; the loop looks again
+				}
+			}
+		}
+		ours.Set(credit)
+		select {
+		case <-changed:
+		case <-rules.changed:
+		case <-end:
+		case <-over:
+			return
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package fault_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/fault"
+	"github.com/parley-io/parley/transport/mem"
+	"github.com/parley-io/parley/transport/transporttest"
+)
+
+// operated is a wrapped broker with the Operator of the one inside.
+type operated struct {
+	transport.Broker
+	transport.Operator
+}
+
+// harmless are rules that are looked at and never strike.
+const harmless = "fail send at nobody\ncut broker nothing.at.all\nfail call at nobody\nlose answer nothing.*"
+
+func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
+	for name, rules := range map[string]string{"no rules": "", "rules about others": harmless} {
+		t.Run(name, func(t *testing.T) {
+			transporttest.Run(t, transporttest.Target[transporttest.Site]{
+				Name:     "fault around mem",
+				Virtual:  true,
+				Declared: map[int]string{2: "the broker inside is memory of this process"},
+				Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
+					inj, fabric := fault.New(), mem.New()
+					set(t, inj, rules)
+					var mu sync.Mutex
+					processes := map[transport.Broker]*mem.Process{}
+					return transporttest.Site{
+						Open: func(context.Context) (transport.Broker, error) {
+							mu.Lock()
+							defer mu.Unlock()
+							p := fabric.Process(fmt.Sprintf("p%d", len(processes)))
+							b := &operated{inj.Broker(p.Broker(), "tested"), p.Broker()}
+							processes[b] = p
+							return b, nil
+						},
+						Crash: func(b transport.Broker) error {
+							mu.Lock()
+							defer mu.Unlock()
+							processes[b].Kill()
+							return nil
+						},
+						Kill: func(context.Context) error {
+							fabric.Stop()
+							fabric.Start()
+							return nil
+						},
+					}, nil, nil
+				},
+			}, transporttest.Options{})
+		})
+	}
+}
+
+func TestWithoutAFaultACallerKeepsItsPromises(t *testing.T) {
+	for name, rules := range map[string]string{"no rules": "", "rules about others": harmless} {
+		t.Run(name, func(t *testing.T) {
+			transporttest.RunCaller(t, transporttest.Target[transporttest.Peers]{
+				Name:    "fault around mem",
+				Virtual: true,
+				Start: func(context.Context) (transporttest.Peers, func(context.Context) error, error) {
+					inj, fabric := fault.New(), mem.New()
+					set(t, inj, rules)
+					var names atomic.Int32
+					return transporttest.Peers{
+						Open: func(context.Context) (transport.Caller, error) {
+							return inj.Caller(fabric.Process(fmt.Sprintf("p%d", names.Add(1))).Caller(), "tested"), nil
+						},
+						MaxBytes: transport.DefaultMaxBody,
+					}, nil, nil
+				},
+			}, transporttest.Options{})
+		})
+	}
+}

@@ -1,0 +1,270 @@
+package nats
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	natsio "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// Broker is one connection to a server. All methods may be called concurrently.
+type Broker struct {
+	options  Options
+	names    names
+	id       string // of this connection among the receivers of a group
+	nc       *natsio.Conn
+	js       jetstream.JetStream
+	features transport.Features
+
+	confirms *confirms
+	audience *audience
+	epoch    atomic.Int64 // counts the connections that were begun
+	seen     atomic.Int64 // when the last confirmed round trip began, since born
+	born     time.Time
+
+	mu          sync.Mutex
+	closed      bool
+	lanes       map[string]*lane // by stream
+	receivers   map[string]int   // live ones of this Broker, by stream and consumer
+	reconnected chan struct{}    // closed and replaced with each reconnection
+	mover       bool             // runs
+
+	ended   chan struct{}  // closed when the connection is
+	closing chan struct{}  // Close was called
+	dead    chan struct{}  // Close no longer waits
+	stop    chan struct{}  // ends the keeper and the dispatcher
+	users   sync.WaitGroup // Sends, Receives and Declares
+	owned   sync.WaitGroup // keeper, dispatcher
+	buried  chan struct{}  // everything is freed
+}
+
+var (
+	_ transport.Broker   = (*Broker)(nil)
+	_ transport.Operator = (*Broker)(nil)
+)
+
+// Open connects. It fails when the options are wrong, no server answers until ctx is done, or the server has no
+// JetStream. Afterwards the connection comes back by itself, for as long as it takes.
+func Open(ctx context.Context, o Options) (*Broker, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	now := time.Now()
+	b := &Broker{
+		options: o, names: names{o.Prefix}, id: nuid.Next(), born: now,
+		lanes: make(map[string]*lane), receivers: make(map[string]int), reconnected: make(chan struct{}),
+		ended: make(chan struct{}), closing: make(chan struct{}), dead: make(chan struct{}),
+		stop: make(chan struct{}), buried: make(chan struct{}),
+	}
+	if err := b.connect(ctx); err != nil {
+		return nil, fmt.Errorf("nats: connect to %s: %w", b.where(), err)
+	}
+	b.features = transport.Features{
+		MaxBytes: transport.DefaultMaxBody, Dedupe: DedupeWindow, Delay: MaxDelay,
+		Streams: true, Audience: true, Survives: o.Survives,
+	}
+	b.owned.Go(b.confirms.dispatch)
+	b.owned.Go(b.keep)
+	return b, nil
+}
+
+// Features implements [transport.Broker].
+func (b *Broker) Features() transport.Features { return b.features }
+
+// Close implements [transport.Broker].
+func (b *Broker) Close(ctx context.Context) error {
+	b.mu.Lock()
+	first := !b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if first {
+		close(b.closing)
+		go b.bury() // its end is b.buried, which Close waits for
+	}
+	select {
+	case <-b.buried:
+		return nil
+	case <-ctx.Done():
+	}
+	if first {
+		close(b.dead)
+		<-b.buried
+	}
+	return fmt.Errorf("nats: close: %w: what was running has been given up", context.Cause(ctx))
+}
+
+// bury frees everything once nobody uses it.
+func (b *Broker) bury() {
+	defer close(b.buried)
+	b.users.Wait()
+	close(b.stop)
+	b.nc.Close()
+	<-b.ended
+	b.owned.Wait()
+}
+
+// begin notes a user of the connection, unless the Broker is closed; b.users.Done ends it.
+func (b *Broker) begin() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return fmt.Errorf("nats: %w", transport.ErrClosed)
+	}
+	b.users.Add(1)
+	return nil
+}
+
+func (b *Broker) connect(ctx context.Context) error {
+	options := []natsio.Option{
+		natsio.Name(b.options.Name),
+		natsio.MaxReconnects(-1),
+		natsio.ReconnectBufSize(-1), // what cannot be written is told at once
+		natsio.ReconnectWait(100 * time.Millisecond),
+		natsio.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
+		natsio.PingInterval(10 * time.Second),
+		natsio.MaxPingsOutstanding(2),
+		natsio.DisconnectErrHandler(func(*natsio.Conn, error) { b.confirms.lost() }),
+		natsio.ReconnectHandler(func(*natsio.Conn) { b.announceReconnection() }),
+		natsio.ClosedHandler(func(*natsio.Conn) { close(b.ended) }),
+		natsio.ErrorHandler(func(_ *natsio.Conn, _ *natsio.Subscription, err error) { b.confirms.forbidden(err) }),
+	}
+	if b.options.Token != "" {
+		options = append(options, natsio.Token(b.options.Token))
+	}
+	timeout := dialLimit
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = max(min(timeout, time.Until(deadline)), time.Millisecond)
+	}
+	options = append(options, natsio.Timeout(timeout))
+	d := dialer{b, timeout}
+	if b.options.InProcess != nil {
+		options = append(options, natsio.InProcessServer(d))
+	} else {
+		options = append(options, natsio.SetCustomDialer(d))
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.confirms = newConfirms(b)
+	b.audience = newAudience(b)
+	nc, err := natsio.Connect(b.options.URL, options...)
+	if err != nil {
+		return err
+	}
+	b.nc = nc
+	err = b.prepare(ctx)
+	if err != nil {
+		nc.Close()
+		<-b.ended
+	}
+	return err
+}
+
+// prepare makes the subscriptions that live as long as the connection, and looks whether there is JetStream.
+func (b *Broker) prepare(ctx context.Context) (err error) {
+	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(answerLimit)); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	if err := b.confirms.subscribe(); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if _, err := b.js.AccountInfo(ctx); err != nil {
+		return fmt.Errorf("ask for JetStream: %w", err)
+	}
+	b.seen.Store(int64(begin.Sub(b.born)))
+	return nil
+}
+
+// where is the server in words, without secrets.
+func (b *Broker) where() string {
+	if b.options.InProcess != nil {
+		return "the broker in this process"
+	}
+	if b.nc != nil {
+		return b.nc.ConnectedUrlRedacted()
+	}
+	return redact(b.options.URL)
+}
+
+func (b *Broker) announceReconnection() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.reconnected)
+	b.reconnected = make(chan struct{})
+}
+
+// reconnection is closed with the next reconnection.
+func (b *Broker) reconnection() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reconnected
+}
+
+// valid reports whether the last confirmed round trip is recent enough that nobody else has our deliveries.
+func (b *Broker) valid() bool {
+	return time.Since(b.born)-time.Duration(b.seen.Load()) < Lease
+}
+
+// keep confirms round trips, ends what waits too long for a confirmation, and brings things up to date after a
+// reconnection.
+func (b *Broker) keep() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	reconnected := b.reconnection()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-reconnected:
+			reconnected = b.reconnection()
+			b.restore(ctx)
+		case <-tick.C:
+		}
+		b.beat(ctx)
+		b.confirms.expire(time.Now().Add(-answerLimit))
+	}
+}
+
+// beat is one round trip.
+func (b *Broker) beat(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	defer cancel()
+	begin := time.Since(b.born)
+	if b.nc.FlushWithContext(ctx) == nil {
+		b.seen.Store(int64(begin))
+	}
+}
+
+// restore declares again what a server without its data has lost, and learns which groups there are.
+func (b *Broker) restore(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	for _, l := range b.declared() {
+		_, _ = b.create(ctx, l.channel) // who needs it finds out: Send and Receive say what is wrong
+		_ = b.audience.learn(ctx, l.stream)
+	}
+}
+
+func (b *Broker) declared() []*lane {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var lanes []*lane
+	for _, l := range b.lanes {
+		if l.channel.Address != "" {
+			lanes = append(lanes, l)
+		}
+	}
+	return lanes
+}

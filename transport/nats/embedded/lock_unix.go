@@ -1,0 +1,48 @@
+//go:build unix
+
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// lock makes this process the owner of a directory, until the file is closed or the process ends in whatever way.
+func lock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s owns it: a directory has one owner; let all services use one broker: run `parley dev`", owner(f))
+		}
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	pid := strconv.Itoa(os.Getpid()) + "\n"
+	if err := errors.Join(f.Truncate(0), second(f.WriteAt([]byte(pid), 0))); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func second(_ int, err error) error { return err }
+
+// owner is who wrote the lock file, in words.
+func owner(f *os.File) string {
+	b, _ := io.ReadAll(io.LimitReader(f, 32)) // an unreadable owner is told as unknown
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return "another process"
+	}
+	if pid == os.Getpid() {
+		return "this process (pid " + strconv.Itoa(pid) + ")"
+	}
+	return "process " + strconv.Itoa(pid)
+}

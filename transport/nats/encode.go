@@ -1,0 +1,42 @@
+package nats
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	natsio "github.com/nats-io/nats.go"
+
+	"github.com/parley-io/parley/transport"
+)
+
+const (
+	attributeStart = "ce-"
+	contentType    = "content-type"
+	structured     = "application/cloudevents+json"
+)
+
+// encode makes the message that e is on the wire, without its subject. "ce-traceparent" carries the trace, never
+// "traceparent": the server would take that for its own and build a map of all headers for each sampled message.
+func encode(e *transport.Envelope) (*message, error) {
+	h := make(natsio.Header, 16)
+	size := len("NATS/1.0\r\n\r\n")
+	for name, value := range e.Attributes {
+		key := contentType
+		if name != "datacontenttype" {
+			key, value = attributeStart+name, transport.EscapeAttribute(value)
+		}
+		h[key] = []string{value}
+		size += len(key) + len(value) + len(": \r\n")
+	}
+	id := identity(e)
+	h[natsio.MsgIdHdr] = []string{id}
+	size += len(natsio.MsgIdHdr) + len(id)
+	if room := math.MaxUint16 - 1024; size > room { // JetStream's limit, less what is added on the way
+		return nil, fmt.Errorf("%w: headers of %d bytes on the wire: want at most %d", transport.ErrRefused, size, room)
+	}
+	return &message{natsio.Msg{Header: h, Data: e.Body}}, nil
+}
+
+// fold is the name of a header as it is compared: foreign senders write Ce-Id.
+func fold(name string) string { return strings.ToLower(name) }

@@ -1,0 +1,49 @@
+package nats
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	natsio "github.com/nats-io/nats.go"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// entry is a message in a receiver's hands.
+type entry struct {
+	receiver *receiver
+	msg      *natsio.Msg
+	meta     *natsio.MsgMetadata
+	over     atomic.Bool
+	outcome  transport.Outcome // once over
+}
+
+// later is Return, but not at once: after moverPause.
+const later transport.Outcome = 255
+
+func (e *entry) sequence() uint64 { return e.meta.Sequence.Stream }
+
+// settle ends an entry; a second time it does nothing.
+func (e *entry) settle(o transport.Outcome) {
+	if e.over.Swap(true) {
+		return
+	}
+	r := e.receiver
+	r.mu.Lock()
+	e.outcome = o
+	r.settled = append(r.settled, e)
+	r.mu.Unlock()
+	r.kick()
+}
+
+func (e *entry) delivery(c transport.Channel) *transport.Delivery {
+	b := e.receiver.b
+	return &transport.Delivery{
+		Envelope:  decode(c.Address, fmt.Sprintf("%s.%d", e.receiver.stream, e.sequence()), e.msg),
+		Partition: b.names.partition(c, e.msg.Subject),
+		Position:  position(e.sequence()),
+		Accepted:  e.meta.Timestamp,
+		Valid:     b.valid,
+		Settle:    e.settle,
+	}
+}

@@ -1,0 +1,186 @@
+package nats
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nuid"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// lane is what goes to one stream. One group of messages is on its way at a time; what comes meanwhile gathers and
+// is the next group: as one atomic batch, which costs the server about eight synced writes whatever its size, or
+// singly, which costs one each. It needs no goroutine: who adds to an idle lane launches, and then the answers do.
+type lane struct {
+	b       *Broker
+	stream  string
+	channel transport.Channel // zero: this Broker has not declared it, only the mover uses it
+	single  bool              // no batches: a schedule replaces another, which batches do not expect
+
+	mu     sync.Mutex
+	queue  []*item
+	flying int // answers that are waited for
+}
+
+// item is an envelope of a Send on its way.
+type item struct {
+	msg      *message
+	position bool   // its place in this lane's stream is its position
+	audience string // the stream whose groups count; "" = there is one
+	to       string // the one group that it is for; "" = all
+	settled  func(transport.Receipt)
+}
+
+const (
+	maxBatch      = 512     // the server's limit is 1000
+	maxBatchBytes = 4 << 20 // staged in the server's memory before they are stored
+	minBatch      = 16      // a batch costs the server's disk about as much as this many single messages
+)
+
+func newLane(b *Broker, stream string, c transport.Channel) *lane {
+	return &lane{b: b, stream: stream, channel: c}
+}
+
+// add sends items in their order.
+func (l *lane) add(items []*item) {
+	l.mu.Lock()
+	l.queue = append(l.queue, items...)
+	l.mu.Unlock()
+	l.pump()
+}
+
+// withdraw takes back what has not been written yet. Others of the items are on their way or have landed.
+func (l *lane) withdraw(items []*item) (withdrawn []*item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = slices.DeleteFunc(l.queue, func(i *item) bool {
+		if slices.Contains(items, i) {
+			withdrawn = append(withdrawn, i)
+			return true
+		}
+		return false
+	})
+	return withdrawn
+}
+
+// pump launches the next group if none is on its way.
+func (l *lane) pump() {
+	for {
+		l.mu.Lock()
+		group := l.next()
+		l.mu.Unlock()
+		if group == nil {
+			return
+		}
+		if l.single || len(group) < minBatch {
+			l.launchSingly(group)
+		} else {
+			l.launchBatch(group)
+		}
+	}
+}
+
+// next takes a group from the queue and counts the answers that it will get. l.mu is held.
+func (l *lane) next() []*item {
+	if l.flying > 0 || len(l.queue) == 0 {
+		return nil
+	}
+	n, size := 0, 0
+	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes {
+		size += len(l.queue[n].msg.Data)
+		n++
+	}
+	group := slices.Clone(l.queue[:n])
+	l.queue = slices.Delete(l.queue, 0, n)
+	l.flying = 1
+	if l.single || n < minBatch {
+		l.flying = n
+	}
+	return group
+}
+
+func (l *lane) launchSingly(group []*item) {
+	for _, i := range group {
+		f := &flight{lane: l, items: []*item{i}}
+		reply := l.b.confirms.expect(f)
+		if err := i.msg.publish(l.b.nc, reply); err != nil && l.b.confirms.drop(reply) {
+			l.settle(f, confirmation{}, unwritten(err))
+		}
+	}
+}
+
+// launchBatch writes an atomic batch: the server stores all of it or nothing, when it has read the last message.
+func (l *lane) launchBatch(group []*item) {
+	f := &flight{lane: l, items: group, batch: true}
+	id, last := nuid.Next(), len(group)-1
+	for n, i := range group[:last] {
+		i.msg.inBatch(id, n+1)
+		if err := i.msg.publish(l.b.nc, ""); err != nil { // never committed, hence nothing is stored
+			l.settle(f, confirmation{}, certainly(unwritten(err)))
+			return
+		}
+	}
+	group[last].msg.inBatch(id, last+1)
+	group[last].msg.commit()
+	reply := l.b.confirms.expect(f)
+	if err := group[last].msg.publish(l.b.nc, reply); err != nil && l.b.confirms.drop(reply) {
+		l.settle(f, confirmation{}, unwritten(err))
+	}
+}
+
+// land takes the answer to a flight and launches what has gathered.
+func (l *lane) land(f *flight, c confirmation, err error) {
+	if f.batch && c.Error != nil {
+		l.split(f)
+		return
+	}
+	l.settle(f, c, err)
+	l.pump()
+}
+
+// split sends the members of a refused batch singly: nothing of it was stored, whatever the reason. Most often it is
+// that one of them is the repetition of a message that the server has.
+func (l *lane) split(f *flight) {
+	l.mu.Lock()
+	l.flying += len(f.items) - 1
+	l.mu.Unlock()
+	for _, i := range f.items {
+		i.msg.alone()
+	}
+	l.launchSingly(f.items)
+	l.pump() // if none could be written
+}
+
+// settle gives each item of a flight its receipt.
+func (l *lane) settle(f *flight, c confirmation, err error) {
+	l.mu.Lock()
+	l.flying--
+	l.mu.Unlock()
+	first := c.Seq + 1 - uint64(len(f.items)) // a batch's sequences are consecutive, and the answer has the last
+	for n, i := range f.items {
+		if err != nil {
+			i.settled(transport.Receipt{Err: err, Groups: -1})
+			continue
+		}
+		r := transport.Receipt{Groups: 1}
+		if i.position {
+			r.Position = strconv.FormatUint(first+uint64(n), 10)
+		}
+		if i.audience != "" {
+			r.Groups = l.b.audience.count(i.audience, i.to)
+		}
+		i.settled(r)
+	}
+}
+
+// certainly is err for messages that the server cannot have stored.
+func certainly(err error) error {
+	if errors.Is(err, transport.ErrNotSent) || errors.Is(err, transport.ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
+}

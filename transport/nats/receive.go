@@ -1,0 +1,74 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parley-io/parley/transport"
+)
+
+const defaultCredit = 256
+
+// Receive implements [transport.Broker]. It declares r.Channel if that has not happened. A Queue has one group,
+// whatever r.Group says.
+func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.users.Done()
+	fail := func(err error) error {
+		return fmt.Errorf("nats: receive from %s, group %q: %w", r.Channel.Address, r.Group, err)
+	}
+	if err := checkRoute(r); err != nil {
+		return fail(err)
+	}
+	x := &receiver{
+		b: b, stream: b.names.stream(r.Channel.Address), consumer: consumer(r.Channel, r.Group),
+		filters: b.names.filters(r.Channel, r.Group), from: origin(r), until: r.Until,
+		reader: r.Group == "" && r.Channel.Pattern == transport.Stream,
+		credit: r.Credit, ready: r.Ready,
+		take:    func(e *entry) { take(e.delivery(r.Channel)) },
+		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.create(ctx, r.Channel) },
+	}
+	if x.credit == nil {
+		x.credit = transport.NewCredit(defaultCredit)
+	}
+	if err := x.run(ctx); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// origin is where a new group of r begins.
+func origin(r transport.Route) transport.Position {
+	switch r.Channel.Pattern {
+	case transport.Queue:
+		return transport.Position{Start: true}
+	case transport.Topic: // what is kept is for the groups that were there
+		return transport.Position{}
+	}
+	return r.From
+}
+
+func checkRoute(r transport.Route) error {
+	var errs []error
+	errs = append(errs, r.Channel.Validate())
+	if r.Group == "" && r.Channel.Pattern == transport.Topic {
+		errs = append(errs, errors.New("a topic's receiver needs a group"))
+	}
+	if r.Group != "" {
+		errs = append(errs, transport.CheckGroup(r.Group))
+	}
+	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
+		errs = append(errs, errors.New("Until is for streams only"))
+	}
+	for _, p := range []transport.Position{r.From, r.Until} {
+		if _, err := sequence(p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

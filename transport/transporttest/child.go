@@ -1,0 +1,93 @@
+package transporttest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// roleVariable of the environment makes a program that calls [Play] a child process.
+const roleVariable = "PARLEY_TRANSPORTTEST_ROLE"
+
+// Child is this program as a child process in a role, not started yet. The program calls [Play] first of all.
+func Child(ctx context.Context, role ...string) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), roleVariable+"="+strings.Join(role, "\n"))
+	cmd.Stderr = os.Stderr
+	_, _ = cmd.StdinPipe() // open as long as this process lives; it fails only where Stdin is set
+	return cmd
+}
+
+// Play does nothing in a program that is no [Child]. In a child it plays the role and ends the process: with code 1
+// after an error. The context ends with the parent, so that no child outlives it.
+func Play(play func(ctx context.Context, role []string) error) {
+	role := os.Getenv(roleVariable)
+	if role == "" {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { // ends with the process
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	if err := play(ctx, strings.Split(role, "\n")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Daemon is a broker in a child process. It says its address on the first line of its standard output once it serves.
+// Not for concurrent use.
+type Daemon struct {
+	Role    []string // the last word is where to listen; after the first start, the address that was said
+	Address string
+	running *exec.Cmd
+}
+
+// Start runs the daemon and returns when it serves. ctx does not end it.
+func (d *Daemon) Start(ctx context.Context) error {
+	role := d.Role
+	if d.Address != "" {
+		role = append(role[:len(role)-1:len(role)-1], d.Address)
+	}
+	cmd := Child(context.WithoutCancel(ctx), role...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	said, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("the broker ended before it served: %w: %w", err, cmd.Wait())
+	}
+	d.running, d.Address = cmd, strings.TrimSpace(said)
+	return nil
+}
+
+// Kill ends the daemon with SIGKILL.
+func (d *Daemon) Kill(context.Context) error {
+	if err := d.running.Process.Kill(); err != nil {
+		return err
+	}
+	_ = d.running.Wait() // says that it was killed
+	return nil
+}
+
+// Restart is Kill and Start, for [Site.Kill].
+func (d *Daemon) Restart(ctx context.Context) error {
+	if err := d.Kill(ctx); err != nil {
+		return err
+	}
+	return d.Start(ctx)
+}

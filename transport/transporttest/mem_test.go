@@ -1,0 +1,83 @@
+package transporttest_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/mem"
+	"github.com/parley-io/parley/transport/transporttest"
+)
+
+// memory is a target of transport/mem, in virtual time. wrap stands between the checks and each connection; nil = nothing.
+func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transporttest.Site] {
+	return transporttest.Target[transporttest.Site]{
+		Name:    "mem",
+		Virtual: true,
+		Declared: map[int]string{
+			2: "the broker is memory of this process: nothing survives its end, as Features.Survives says",
+		},
+		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
+			fabric := mem.New()
+			var mu sync.Mutex
+			processes := make(map[transport.Broker]*mem.Process)
+			return transporttest.Site{
+				Open: func(context.Context) (transport.Broker, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					p := fabric.Process(fmt.Sprintf("p%d", len(processes)))
+					var b transport.Broker = p.Broker()
+					if wrap != nil {
+						b = wrap(p.Broker())
+					}
+					processes[b] = p
+					return b, nil
+				},
+				Crash: func(b transport.Broker) error {
+					mu.Lock()
+					defer mu.Unlock()
+					processes[b].Kill()
+					return nil
+				},
+				Kill: func(context.Context) error {
+					fabric.Stop()
+					fabric.Start()
+					return nil
+				},
+			}, nil, nil
+		},
+	}
+}
+
+func TestMemoryKeepsThePromisesOfABroker(t *testing.T) {
+	transporttest.Run(t, memory(nil), options())
+}
+
+// memoryCalls is a target of transport/mem for calls, in virtual time. wrap is as in memory.
+func memoryCalls(wrap func(*mem.Caller) transport.Caller) transporttest.Target[transporttest.Peers] {
+	return transporttest.Target[transporttest.Peers]{
+		Name:    "mem",
+		Virtual: true,
+		Start: func(context.Context) (transporttest.Peers, func(context.Context) error, error) {
+			fabric := mem.New()
+			var names atomic.Int32
+			return transporttest.Peers{
+				Open: func(context.Context) (transport.Caller, error) {
+					c := fabric.Process(fmt.Sprintf("p%d", names.Add(1))).Caller()
+					if wrap != nil {
+						return wrap(c), nil
+					}
+					return c, nil
+				},
+				MaxBytes: transport.DefaultMaxBody,
+			}, nil, nil
+		},
+	}
+}
+
+func TestMemoryKeepsThePromisesOfACaller(t *testing.T) {
+	transporttest.RunCaller(t, memoryCalls(nil), options())
+}

@@ -1,0 +1,102 @@
+package transporttest_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/nats"
+	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
+)
+
+func TestMain(m *testing.M) {
+	transporttest.Play(play)
+	goleak.VerifyTestMain(m)
+}
+
+// options are reduced counts, or the full ones with PARLEY_CONFORM=full, which takes minutes.
+func options() transporttest.Options {
+	return transporttest.Options{Full: os.Getenv("PARLEY_CONFORM") == "full"}
+}
+
+const token = "no-secret-of-anybody" // of brokers that live for one check
+
+// play is a child process: "broker DIR LISTEN" or "work URL VERB …".
+func play(ctx context.Context, role []string) error {
+	switch role[0] {
+	case "broker":
+		listen := strings.TrimPrefix(role[2], "nats://")
+		server, err := embedded.Start(ctx, embedded.Options{Dir: role[1], Listen: listen, Token: token})
+		if err != nil {
+			return err
+		}
+		fmt.Println(server.URL())
+		<-ctx.Done()
+		return server.Close(context.WithoutCancel(ctx))
+	case "work":
+		b, err := connect(ctx, role[1])
+		if err != nil {
+			return err
+		}
+		return transporttest.Work(ctx, b, role[2:], os.Stdout)
+	}
+	return fmt.Errorf("role %q: want broker or work", role)
+}
+
+func connect(ctx context.Context, url string) (transport.Broker, error) {
+	return nats.Open(ctx, nats.Options{URL: url, Token: token, Survives: "power"})
+}
+
+// loopback is the embedded broker in a process of its own, reached over loopback and killed with SIGKILL.
+func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
+	return transporttest.Target[transporttest.Site]{
+		Name: "embedded NATS, loopback",
+		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
+			d := &transporttest.Daemon{Role: []string{"broker", t.TempDir(), "127.0.0.1:0"}}
+			if err := d.Start(ctx); err != nil {
+				return transporttest.Site{}, nil, err
+			}
+			return transporttest.Site{
+				Open: func(ctx context.Context) (transport.Broker, error) { return connect(ctx, d.Address) },
+				Command: func(ctx context.Context, args ...string) *exec.Cmd {
+					return transporttest.Child(ctx, append([]string{"work", d.Address}, args...)...)
+				},
+				Kill: d.Restart,
+			}, d.Kill, nil
+		},
+	}
+}
+
+// inProcess is the embedded broker in this process, without a socket.
+func inProcess(t *testing.T) transporttest.Target[transporttest.Site] {
+	const why = "the broker and its clients are one process and die together; tried over loopback"
+	return transporttest.Target[transporttest.Site]{
+		Name:     "embedded NATS, in process",
+		Declared: map[int]string{2: why, 4: why, 13: why},
+		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
+			server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
+			if err != nil {
+				return transporttest.Site{}, nil, err
+			}
+			open := func(ctx context.Context) (transport.Broker, error) {
+				return nats.Open(ctx, nats.Options{InProcess: server, Survives: server.Survives()})
+			}
+			return transporttest.Site{Open: open}, server.Close, nil
+		},
+	}
+}
+
+func TestEmbeddedNATSOverLoopbackKeepsThePromisesOfABroker(t *testing.T) {
+	transporttest.Run(t, loopback(t), options())
+}
+
+func TestEmbeddedNATSInProcessKeepsThePromisesOfABroker(t *testing.T) {
+	transporttest.Run(t, inProcess(t), options())
+}

@@ -1,0 +1,307 @@
+package transporttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+func confirmedIsDurable(ctx context.Context, s *Scene, site Site) {
+	if site.Kill == nil {
+		s.Fatalf("the target cannot kill its broker; want Kill, or a declaration")
+	}
+	log, b := NewLog(), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 4)
+	rounds := s.Count(5, 50)
+	for round := range rounds {
+		others := loads(ctx, s, log, b, c, fmt.Sprintf("load-%d", round))
+		for i := range 10 {
+			log.Insist(ctx, s, b, message(c, fmt.Sprintf("one-%d", round), "", i))
+		}
+		if err := site.Kill(ctx); err != nil {
+			s.Fatalf("killing the broker: %v", err)
+		}
+		others()
+	}
+	log.Insist(ctx, s, b, message(c, "last", "", 0))
+	r := s.Receive(ctx, b, transport.Route{Channel: c}, log.Take(""))
+	log.Settled(ctx, "")
+	r.Stop(ctx, s)
+	log.Verify(s, "", Faults{Duplicates: b.Features().Dedupe == 0, Unordered: true})
+	s.Notef("broker killed %d times: %s", rounds, log.Summary(""))
+}
+
+// loads publishes from a few goroutines until stop, once each message: what the broker answers is noted, whatever it is.
+func loads(ctx context.Context, s *Scene, log *Log, b transport.Broker, c transport.Channel, source string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var publishers sync.WaitGroup
+	for p := range 4 {
+		publishers.Go(func() {
+			const size = 8
+			for n := 0; n < 4000 && ctx.Err() == nil; n += size {
+				batch := make([]*transport.Envelope, size)
+				for i := range batch {
+					batch[i] = message(c, fmt.Sprintf("%s-%d", source, p), "k", n+i)
+				}
+				if r := log.Send(ctx, s, b, batch...); r[0].Err != nil {
+					time.Sleep(10 * time.Millisecond) // the broker is away
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		publishers.Wait()
+	}
+}
+
+func killedPublisher(ctx context.Context, s *Scene, site Site) {
+	log, b := NewLog(), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 0)
+	s.Receive(ctx, b, transport.Route{Channel: c}, log.Take(""))
+	random := rand.New(rand.NewPCG(4, 4)) // always the same points
+	rounds := s.Count(5, 50)
+	for round := range rounds {
+		source := fmt.Sprintf("killed-%d", round)
+		line, heard, due := 1+random.IntN(400), 0, make(chan struct{})
+		p := site.Process(ctx, s, func(words []string) {
+			log.hear(c, source, words)
+			if heard++; heard == line {
+				close(due)
+			}
+		}, "publish", c.Address, "0", source)
+		select {
+		case <-due:
+		case <-p.ended:
+			s.Fatalf("the publisher ended by itself after %d lines; want it to publish until it is killed", heard)
+		case <-ctx.Done():
+			s.Fatalf("the publisher said %d lines in time; want %d", heard, line)
+		}
+		p.Kill()
+	}
+	log.MustSend(ctx, s, b, message(c, "last", "", 0))
+	log.Settled(ctx, "")
+	log.Empty(ctx, s, b, c, "")
+	log.Verify(s, "", Faults{Unordered: true})
+	s.Notef("publisher killed %d times: %s", rounds, log.Summary(""))
+}
+
+// hear notes what a publishing worker says.
+func (l *Log) hear(c transport.Channel, source string, words []string) {
+	if len(words) != 2 {
+		return
+	}
+	one := []*transport.Envelope{{ID: words[1], Source: source, Address: c.Address}}
+	switch words[0] {
+	case "sending":
+		l.Sending(one...)
+	case "stored":
+		l.Sent(one, []transport.Receipt{{}})
+	case "rejected":
+		l.Sent(one, []transport.Receipt{{Err: transport.ErrNotSent}})
+	}
+}
+
+func repeatsAndCopies(ctx context.Context, s *Scene, site Site) {
+	log, b, other := NewLog(), site.Connect(ctx, s), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 2)
+	s.declare(ctx, other, c)
+	first := message(c, "repeat", "k", 0)
+	as := func(id, copy string) *transport.Envelope {
+		e := *first
+		e.ID, e.Copy = id, copy
+		return &e
+	}
+	log.MustSend(ctx, s, b, first)
+	if b.Features().Dedupe > 0 {
+		for range 3 {
+			log.MustSend(ctx, s, b, first)
+			log.MustSend(ctx, s, other, first)
+		}
+		log.MustSend(ctx, s, b, as("twin", ""), as("twin", ""), as("twin", "r1"), as("twin", "r1"))
+	}
+	log.MustSend(ctx, s, b, as(first.ID, "a2"), as(first.ID, "a3"), as(first.ID, "r1"))
+	// Each pair is the same string when a driver joins ID and Copy with that separator.
+	for _, sep := range []string{"", ".", ":", "/", "-", "|", "#", ",", "~", "%", "_"} {
+		log.MustSend(ctx, s, b, as("x"+sep+"a1", ""), as("x", sep+"a1"), as("y"+sep+"a1", "r1"), as("y", "a1"+sep+"r1"))
+	}
+	log.Drain(ctx, s, b, c)
+	log.Verify(s, "", Faults{})
+
+	elsewhere, there := NewLog(), s.Declare(ctx, b, transport.Queue, 2)
+	same := *first
+	same.Address = there.Address
+	elsewhere.MustSend(ctx, s, b, &same)
+	elsewhere.Drain(ctx, s, b, there)
+	elsewhere.Verify(s, "", Faults{})
+}
+
+func undeclaredIsRefused(ctx context.Context, s *Scene, site Site) {
+	b := site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 0)
+	s.declare(ctx, b, c, c) // idempotent
+	lost := message(c, "undeclared", "k", 0)
+	for _, address := range []string{s.Address(), "", "Upper.case", "a..b", "a b", "a.*", "a.>", "a/b", strings.Repeat("a", transport.MaxAddress+1)} {
+		lost.Address = address
+		s.refused(b.Send(ctx, []*transport.Envelope{lost}), "sending to address "+strconv.Quote(address))
+	}
+	if err := b.Declare(ctx, []transport.Channel{{Address: "No.Address", Pattern: 9, Partitions: -1}}); err == nil {
+		s.Errorf("Declare of an impossible channel = nil; want an error")
+	}
+
+	five := s.Declare(ctx, b, transport.Queue, 5)
+	three, topic, short := five, five, five
+	three.Partitions, topic.Pattern, short.Retain = 3, transport.Topic, time.Hour
+	s.conflict(ctx, site.Connect(ctx, s), three, "5", "3")
+	s.conflict(ctx, b, topic, "queue", "topic")
+	s.conflict(ctx, b, short)
+	log := NewLog()
+	log.MustSend(ctx, s, b, messages(five, "after", 7, 20)...)
+	log.Drain(ctx, s, b, five)
+	log.Verify(s, "", Faults{})
+
+	nobody := s.Declare(ctx, b, transport.Topic, 0)
+	r := log.MustSend(ctx, s, b, message(nobody, "nobody", "k", 0))[0]
+	want := -1
+	if b.Features().Audience {
+		want = 0
+	}
+	if r.Groups != want {
+		s.Errorf("publishing to a topic without groups: Receipt.Groups = %d; want %d, as Features.Audience is %v", r.Groups, want, b.Features().Audience)
+	}
+}
+
+func (s *Scene) refused(receipts []transport.Receipt, what string) {
+	if len(receipts) != 1 || !errors.Is(receipts[0].Err, transport.ErrRefused) {
+		s.Errorf("%s: got receipts %v; want one that wraps ErrRefused", what, receipts)
+	}
+}
+
+// conflict declares a channel that exists in another form; both forms must be named.
+func (s *Scene) conflict(ctx context.Context, b transport.Broker, c transport.Channel, forms ...string) {
+	err := b.Declare(ctx, []transport.Channel{c})
+	if err == nil {
+		s.Errorf("Declare(%+v) of a channel that exists in another form = nil; want an error", c)
+		return
+	}
+	said := strings.ReplaceAll(err.Error(), c.Address, "")
+	for _, form := range forms {
+		if !strings.Contains(said, form) {
+			s.Errorf("Declare(%+v) = %v; want an error that names both forms, among them %q", c, err, form)
+		}
+	}
+}
+
+func oversizeIsRefused(ctx context.Context, s *Scene, site Site) {
+	log, b := NewLog(), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 0)
+	limit := b.Features().MaxBytes
+	sized := func(n, size int) *transport.Envelope {
+		e := message(c, "sized", "k", n)
+		e.Headers = map[string]string{"h": strings.Repeat("x", 1000)}
+		e.Body = nil
+		e.Body = make([]byte, size-e.Size())
+		return e
+	}
+	for i, size := range []int{limit + 1, limit * 2, limit * 5} {
+		s.refused(log.Send(ctx, s, b, sized(i, size)), fmt.Sprintf("sending %d bytes of %d allowed", size, limit))
+		log.MustSend(ctx, s, b, message(c, "after", "k", i))
+	}
+	log.MustSend(ctx, s, b, sized(10, limit), sized(11, limit-1))
+	log.Drain(ctx, s, b, c)
+	log.Verify(s, "", Faults{})
+}
+
+func cancelledSends(ctx context.Context, s *Scene, site Site) {
+	log, b := NewLog(), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 4)
+	done, cancel := context.WithCancel(ctx)
+	cancel()
+	for i, r := range log.Send(done, s, b, messages(c, "before", 2, 3)...) {
+		if !errors.Is(r.Err, transport.ErrNotSent) {
+			s.Errorf("receipt %d of a Send whose context was done before it = %v; want ErrNotSent", i, r.Err)
+		}
+	}
+	began := time.Now()
+	log.MustSend(ctx, s, b, messages(c, "unhurried", 4, 20)...)
+	usual, rounds := time.Since(began), s.Count(40, 400)
+	for round := range rounds {
+		during, cancel := context.WithCancel(ctx)
+		timer := time.AfterFunc(2*usual*time.Duration(round)/time.Duration(rounds), cancel) // a little later in each round
+		log.Send(during, s, b, messages(c, fmt.Sprintf("during-%d", round), 4, 20)...)
+		timer.Stop()
+		cancel()
+	}
+	log.MustSend(ctx, s, b, messages(c, "last", 4, 8)...)
+	log.Drain(ctx, s, b, c)
+	log.Verify(s, "", Faults{})
+	s.Notef("%s", log.Summary(""))
+}
+
+func batchesAnswerOneByOne(ctx context.Context, s *Scene, site Site) {
+	log, b := NewLog(), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 4)
+	if r := b.Send(ctx, nil); len(r) != 0 {
+		s.Errorf("Send of nothing = %v; want no receipts", r)
+	}
+	bad := map[int]func(*transport.Envelope){
+		3:  func(e *transport.Envelope) { e.Body = make([]byte, b.Features().MaxBytes+1) },
+		11: func(e *transport.Envelope) { e.Address = s.Address() },
+		12: func(e *transport.Envelope) { e.Headers = map[string]string{"Bad Name": "x"} },
+		29: func(e *transport.Envelope) { e.ID = "" },
+	}
+	batch := messages(c, "batch", 3, 30)
+	for i, spoil := range bad {
+		spoil(batch[i])
+	}
+	for i, r := range log.Send(ctx, s, b, batch...) {
+		switch {
+		case bad[i] != nil && !errors.Is(r.Err, transport.ErrRefused):
+			s.Errorf("receipt %d, of a message that cannot be carried = %v; want ErrRefused", i, r.Err)
+		case bad[i] == nil && r.Err != nil:
+			s.Errorf("receipt %d, beside messages that cannot be carried = %v; want it stored", i, r.Err)
+		}
+	}
+	log.MustSend(ctx, s, b, messages(c, "large", 7, s.Count(500, 5000))...)
+	log.Drain(ctx, s, b, c)
+	log.Verify(s, "", Faults{})
+}
+
+func concurrentPublishers(ctx context.Context, s *Scene, site Site) {
+	log, b := NewLog(), site.Connect(ctx, s)
+	c := s.Declare(ctx, b, transport.Queue, 8)
+	senders := []transport.Broker{b, site.Connect(ctx, s)}
+	s.declare(ctx, senders[1], c)
+	s.Receive(ctx, b, transport.Route{Channel: c, Credit: transport.NewCredit(32)}, func(d *transport.Delivery) {
+		log.Handled("", d.Envelope)
+		if want := c.Partition(d.Envelope.Key); d.Partition != want {
+			s.Errorf("message %s with key %q: Partition = %d; want %d", d.Envelope.ID, d.Envelope.Key, d.Partition, want)
+		}
+		s.Go(func() { d.Settle(transport.Done) })
+	})
+	var publishers sync.WaitGroup
+	for p := range 64 {
+		publishers.Go(func() {
+			each := messages(c, fmt.Sprintf("p%d", p), 4, s.Count(16, 400))
+			for len(each) > 0 { // singly and in batches
+				n := min(1+len(each)%5, len(each))
+				log.Send(ctx, s, senders[p%2], each[:n]...)
+				each = each[n:]
+			}
+		})
+	}
+	publishers.Wait()
+	if got, want := log.Confirmed(), 64*s.Count(16, 400); got != want {
+		s.Errorf("got %d of %d messages confirmed; want all, as no fault was made", got, want)
+	}
+	log.Settled(ctx, "")
+	log.Empty(ctx, s, b, c, "")
+	log.Verify(s, "", Faults{})
+}

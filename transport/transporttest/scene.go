@@ -1,0 +1,120 @@
+package transporttest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Scene is where one check happens: what it found, and what must end with it. Fatalf is for the check's own
+// goroutine; all else may be called concurrently.
+type Scene struct {
+	full   bool
+	prefix string
+
+	mu    sync.Mutex
+	found []string
+	notes []string
+	ends  []func(context.Context) error
+	names int
+
+	running sync.WaitGroup
+}
+
+// maxFindings bounds what is said about one check; one cause often has hundreds of effects.
+const maxFindings = 12
+
+func newScene(number int, full bool) *Scene {
+	return &Scene{full: full, prefix: fmt.Sprintf("conform.%s.c%d", strings.ToLower(rand.Text()[:8]), number)}
+}
+
+// Errorf notes that the promise is broken; got comes before want. The check goes on.
+func (s *Scene) Errorf(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found = append(s.found, fmt.Sprintf(format, args...))
+}
+
+// Notef says what the check did, in numbers, whatever its outcome.
+func (s *Scene) Notef(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}
+
+// Fatalf is Errorf, and ends the check.
+func (s *Scene) Fatalf(format string, args ...any) {
+	s.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+// Defer calls end when the check is over, last first, with a context of its own. Its error is a finding.
+func (s *Scene) Defer(end func(context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends = append(s.ends, end)
+}
+
+// Go runs f beside the check, which does not end before f does.
+func (s *Scene) Go(f func()) { s.running.Go(f) }
+
+// Count is how often something is done: reduced, or full with [Options.Full].
+func (s *Scene) Count(reduced, full int) int {
+	if s.full {
+		return full
+	}
+	return reduced
+}
+
+// Address is a new one, that no other check and no other run uses.
+func (s *Scene) Address() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names++
+	return fmt.Sprintf("%s.n%d", s.prefix, s.names)
+}
+
+// end runs what was deferred. A minute is more than any driver's own patience when it closes.
+func (s *Scene) end(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		n := len(s.ends)
+		if n == 0 {
+			s.mu.Unlock()
+			break
+		}
+		last := s.ends[n-1]
+		s.ends = slices.Delete(s.ends, n-1, n)
+		s.mu.Unlock()
+		if err := last(ctx); err != nil {
+			s.Errorf("ending the check: %v", err)
+		}
+	}
+	idle := make(chan struct{})
+	go func() {
+		defer close(idle)
+		s.running.Wait()
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		s.Errorf("got something that still runs after everything was closed; want every Receive and Send to end with Close")
+	}
+}
+
+func (s *Scene) findings() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := s.found
+	if n := len(found) - maxFindings; n > 0 {
+		found = append(slices.Clone(found[:maxFindings]), fmt.Sprintf("… and %d findings more", n))
+	}
+	return strings.Join(found, "\n")
+}

@@ -1,0 +1,110 @@
+package transporttest
+
+import (
+	"context"
+	"os/exec"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// Site is a running broker, and what a check may do to it.
+type Site struct {
+	// Open connects as another process would: what one connection stores, the others receive. The Broker must be a
+	// [transport.Operator] too.
+	Open func(ctx context.Context) (transport.Broker, error)
+	// Command is a child process, not started yet, that connects to the broker and calls [Work] with args and its
+	// standard output. The check kills it with SIGKILL. nil = the work is done in this process and Crash ends it.
+	Command func(ctx context.Context, args ...string) *exec.Cmd
+	// Crash breaks a connection as the death of its process would: nothing is said to the broker. nil = cannot.
+	Crash func(transport.Broker) error
+	// Kill ends the broker as SIGKILL does and starts it again on the same data, for those who are connected too.
+	// nil = cannot.
+	Kill func(ctx context.Context) error
+}
+
+// Connect opens a connection that is closed with the scene.
+func (t Site) Connect(ctx context.Context, s *Scene) transport.Broker {
+	b, err := t.Open(ctx)
+	if err != nil {
+		s.Fatalf("connecting: %v", err)
+	}
+	s.Defer(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return b.Close(ctx)
+	})
+	return b
+}
+
+// Declare makes a channel of a new address known to b.
+func (s *Scene) Declare(ctx context.Context, b transport.Broker, p transport.Pattern, partitions int) transport.Channel {
+	c := transport.Channel{Address: s.Address(), Pattern: p, Partitions: partitions}
+	s.declare(ctx, b, c)
+	return c
+}
+
+func (s *Scene) declare(ctx context.Context, b transport.Broker, c ...transport.Channel) {
+	if err := b.Declare(ctx, c); err != nil {
+		s.Fatalf("declaring %v: %v", c, err)
+	}
+}
+
+// Receiver is a Receive that runs.
+type Receiver struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // once ended
+}
+
+// Receive starts a Receive and returns once it is ready. It is stopped with the scene at the latest.
+func (s *Scene) Receive(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *Receiver {
+	ready := make(chan struct{})
+	r.Ready = func() { close(ready) }
+	x := s.start(ctx, b, r, take)
+	select {
+	case <-ready:
+	case <-x.ended:
+		s.Fatalf("Receive of %s, group %q ended before it was ready: %v", r.Channel.Address, r.Group, x.err)
+	case <-ctx.Done():
+		s.Fatalf("Receive of %s, group %q was not ready in time", r.Channel.Address, r.Group)
+	}
+	return x
+}
+
+func (s *Scene) start(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *Receiver {
+	x := &Receiver{ended: make(chan struct{})}
+	ctx, x.cancel = context.WithCancel(ctx)
+	s.Go(func() {
+		defer close(x.ended)
+		x.err = b.Receive(ctx, r, take)
+	})
+	s.Defer(func(context.Context) error {
+		x.cancel()
+		return nil
+	})
+	return x
+}
+
+// Stop ends the Receive and waits for it. A Receive that does not end, or not with nil, is a finding.
+func (x *Receiver) Stop(ctx context.Context, s *Scene) {
+	x.cancel()
+	x.Wait(ctx, s)
+}
+
+// Wait is Stop for a Receive that ends by itself. It has a few seconds also when the check's time is over.
+func (x *Receiver) Wait(ctx context.Context, s *Scene) {
+	if ctx.Err() != nil {
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		ctx = late
+	}
+	select {
+	case <-x.ended:
+		if x.err != nil {
+			s.Errorf("Receive = %v; want nil", x.err)
+		}
+	case <-ctx.Done():
+		s.Errorf("Receive has not returned; want nil once its deliveries are settled")
+	}
+}
