@@ -105,17 +105,29 @@ func (c *Client) Breakers() []policy.BreakerStatus {
 // records what was accepted.
 func (c *Client) Accept(ctx context.Context, channel transport.Channel, batch []*transport.Envelope) []transport.Receipt {
 	if err := c.declare(ctx, channel); err != nil {
-		receipts := make([]transport.Receipt, len(batch))
-		for i := range receipts {
-			receipts[i].Err = err
+		return refuse(batch, err)
+	}
+	limit := c.net.Messages.Features().MaxBytes - delivery.Overhead // so that its dead letter fits too
+	for _, e := range batch {
+		if e.Size() > limit {
+			err := fmt.Errorf("%w: message %s is %d bytes with its headers: want at most %d; send a reference to where the data is", transport.ErrRefused, e.ID, e.Size(), limit)
+			return refuse(batch, err)
 		}
-		return receipts
 	}
 	receipts := delivery.Send(ctx, c.net.Messages, batch)
 	for i, r := range receipts {
 		if r.Err == nil {
 			c.recordAccepted(channel, batch[i], r)
 		}
+	}
+	return receipts
+}
+
+// refuse is the same error for all of a batch, of which nothing was sent.
+func refuse(batch []*transport.Envelope, err error) []transport.Receipt {
+	receipts := make([]transport.Receipt, len(batch))
+	for i := range receipts {
+		receipts[i] = transport.Receipt{Err: err, Groups: -1}
 	}
 	return receipts
 }

@@ -2,7 +2,6 @@ package parley
 
 import (
 	"context"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -28,8 +27,8 @@ type ContractDescription struct {
 	Group      string         `json:"group,omitzero"`   // of a subscription
 	Pattern    string         `json:"pattern,omitzero"` // of a message: "queue", "topic", "stream"
 	Partitions int            `json:"partitions,omitzero"`
-	Lifetime   time.Duration  `json:"lifetime,omitzero,format:units"`
-	Retain     time.Duration  `json:"retain,omitzero,format:units"`
+	LifetimeMS int64          `json:"lifetime_ms,omitzero"`
+	RetainMS   int64          `json:"retain_ms,omitzero"`
 	RetainSize int64          `json:"retain_bytes,omitzero"`
 	Idempotent bool           `json:"idempotent,omitzero"`
 	Method     string         `json:"method,omitzero"` // of a REST binding
@@ -59,7 +58,7 @@ func (s *Service) Describe() Description {
 
 func (c *contract) describe(group string) ContractDescription {
 	d := ContractDescription{
-		Address: c.address, Style: c.style, Group: group, Lifetime: c.lifetime, Idempotent: c.idempotent,
+		Address: c.address, Style: c.style, Group: group, LifetimeMS: c.lifetime.Milliseconds(), Idempotent: c.idempotent,
 		Method: c.method, Path: c.path, Request: c.in.doc,
 	}
 	if c.out != nil {
@@ -67,7 +66,7 @@ func (c *contract) describe(group string) ContractDescription {
 		return d
 	}
 	d.Pattern, d.Partitions = c.channel.Pattern.String(), c.channel.Partitions
-	d.Retain, d.RetainSize = c.channel.Retain, c.channel.RetainBytes
+	d.RetainMS, d.RetainSize = c.channel.Retain.Milliseconds(), c.channel.RetainBytes
 	return d
 }
 

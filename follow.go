@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/parley-io/parley/ledger"
@@ -31,7 +32,9 @@ func (c *Client) Follow(ctx context.Context, id MessageID) (Trail, error) {
 
 // Await waits until every expected receiver of a message is done with it, and returns its trail. A receiver that has given up
 // ends the wait with [ErrDeadLettered], an id that stays unknown for 20 s with NotFound. ctx bounds the wait; the trail so far
-// is returned with its error. A collector that restarts meanwhile is asked again.
+// is returned with its error. A collector that restarts meanwhile is asked again. Where the record of the acceptance is lost,
+// because the sender was killed right after it, the wait ends when those who are known to have received it are done; the
+// trail's Gaps say so.
 func (c *Client) Await(ctx context.Context, id MessageID) (Trail, error) {
 	var last Trail
 	for asked := false; ; asked = true {
@@ -39,7 +42,7 @@ func (c *Client) Await(ctx context.Context, id MessageID) (Trail, error) {
 			return collector.Follow(ctx, c.net.Calls, peer, string(id), awaitPoll)
 		})
 		switch code := CodeOf(err); {
-		case err == nil && trail.Concluded():
+		case err == nil && (trail.Concluded() || inGap(trail, id)):
 			return trail, deadLettered(trail, id)
 		case err == nil:
 			last = trail
@@ -57,6 +60,17 @@ const (
 	awaitPoll  = 20 * time.Second       // how long one question waits at the collector
 	awaitPause = 100 * time.Millisecond // before the next one
 )
+
+// inGap reports whether the acceptance of id was not recorded, and everybody who is known to have received it is done.
+func inGap(trail Trail, id MessageID) bool {
+	for _, hop := range trail.Hops {
+		if hop.ID == string(id) && hop.Accepted.IsZero() {
+			return len(trail.Gaps) > 0 && len(hop.Receivers) > 0 &&
+				!slices.ContainsFunc(hop.Receivers, func(r ledger.Receiver) bool { return !r.State.Final() })
+		}
+	}
+	return false
+}
 
 // deadLettered is ErrDeadLettered if a receiver of id has given up.
 func deadLettered(trail Trail, id MessageID) error {

@@ -119,8 +119,8 @@ func newRemote(d ContractDescription, service string) (*Remote, error) {
 	name, _, _ := strings.Cut(d.Address, ".")
 	c := &contract{
 		api: &API{name: name, frozen: true}, address: d.Address, style: d.Style, in: in,
-		idempotent: d.Idempotent, lifetime: d.Lifetime,
-		channel: transport.Channel{Address: d.Address, Partitions: d.Partitions, Retain: d.Retain, RetainBytes: d.RetainSize},
+		idempotent: d.Idempotent, lifetime: time.Duration(d.LifetimeMS) * time.Millisecond,
+		channel: transport.Channel{Address: d.Address, Partitions: d.Partitions, Retain: time.Duration(d.RetainMS) * time.Millisecond, RetainBytes: d.RetainSize},
 	}
 	for _, p := range []transport.Pattern{transport.Queue, transport.Topic, transport.Stream} {
 		if p.String() == d.Pattern {

@@ -171,6 +171,17 @@ func TestARequestThatDoesNotFitIsToldFieldByField(t *testing.T) {
 	})
 }
 
+func TestAMessageThatIsTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, err := brew.Send(t.Context(), w.client("guest"), order{Table: "1", Drink: strings.Repeat("x", 256<<10)})
+		e, ok := errors.AsType[*parley.Error](err)
+		if !ok || e.Code != parley.InvalidArgument || !e.NotSent || !strings.Contains(err.Error(), "want at most") {
+			t.Errorf("Send of 256 KiB = %v; want an InvalidArgument that names the limit", err)
+		}
+	})
+}
+
 func TestAnErrorWithoutACodeStaysOnItsSide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

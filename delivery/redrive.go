@@ -26,7 +26,7 @@ func Redrive(ctx context.Context, b transport.Broker, rec ledger.Recorder, d *De
 	if err != nil {
 		return fail(err)
 	}
-	e.Copy, e.Group = redriveCopy(d.Copy, d.Group), d.Group
+	e.Copy, e.Group = redriveCopy(d.Copy), d.Group
 	e.Attempt, e.NotBefore, e.Lifetime = 0, time.Time{}, 0
 	r := &Redriven{Version: 1, ID: d.ID, Receiver: d.Receiver, Copy: d.Copy, As: e.Copy, By: by, At: time.Now().UTC()}
 	if err := Declare(ctx, b, []transport.Channel{channel, DeadLetters()}); err != nil {

@@ -83,7 +83,7 @@ func (c *Consumer) again(t *task, r *Retries, wait time.Duration, until time.Tim
 func (c *Consumer) postpone(ctx context.Context, t *task, until, limit time.Time) {
 	e := *t.delivery.Envelope
 	e.Attempt = t.attempt + 1
-	e.Copy = delayedCopy(e.Copy, c.subscription.group(), e.Attempt)
+	e.Copy = delayedCopy(e.Copy, e.Attempt)
 	e.Group = c.subscription.group()
 	e.NotBefore = until
 	if !limit.IsZero() {

@@ -17,7 +17,7 @@ const (
 )
 
 // Send sends batch until each outcome is known or ctx is done. It repeats what is certainly not sent and what is
-// unknown, with the same ID and Copy; only those, in their order. What is refused, and anything on a closed broker, is
+// unknown, as the same copies; only those, in their order. What is refused, and anything on a closed broker, is
 // not repeated. A receipt whose error wraps neither [transport.ErrNotSent] nor [transport.ErrRefused] is unknown, also
 // when only an earlier try of it was. A ctx that is done before the first try sends nothing.
 func Send(ctx context.Context, b transport.Broker, batch []*transport.Envelope) []transport.Receipt {

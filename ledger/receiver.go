@@ -160,7 +160,7 @@ func redrives(marks []mark, shown []Attempt, tries []try) int {
 	return len(by)
 }
 
-// round is how many redrives led to a copy: 2 for "r2", "r2-mail" and "r2a4".
+// round is how many redrives led to a copy: 2 for "r2" and "r2a4".
 func round(copy string) int {
 	digits, ok := strings.CutPrefix(copy, "r")
 	if !ok {

@@ -12,7 +12,6 @@ import (
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/ledger/collector"
 	"github.com/parley-io/parley/presence"
-	"github.com/parley-io/parley/transport"
 )
 
 const (
@@ -67,6 +66,10 @@ func Collect(ctx context.Context, n *parley.Network) (stop func(context.Context)
 // collect owns everything that a collector needs until ctx is done, or something fails for good.
 func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Network, announced chan<- struct{}) {
 	c := collector.New(bare(n))
+	i := parley.Instance{Service: "parley", ID: "parley-" + uuid.NewString()[24:], Since: time.Now()}
+	for _, e := range c.Endpoints() {
+		i.Answers = append(i.Answers, e.Address)
+	}
 	caughtUp, peer := make(chan struct{}), make(chan string, 1)
 	var parts sync.WaitGroup
 	part := func(f func() error) {
@@ -77,32 +80,26 @@ func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Networ
 		})
 	}
 	part(func() error { return c.Run(ctx, func() { close(caughtUp) }) })
-	part(func() error { return n.Calls.Answer(ctx, c.Endpoints(), func(p string) { peer <- p }) })
-	part(func() error { return announceCollector(ctx, n, c.Endpoints(), caughtUp, peer, announced) })
+	part(func() error { return bareCalls(n).Answer(ctx, c.Endpoints(), func(p string) { peer <- p }) })
+	part(func() error {
+		select {
+		case <-caughtUp:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case i.Peer = <-peer:
+			return announceCollector(ctx, n, i, announced)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	part(func() error { tellWhoIsGone(ctx, n, c); return nil })
 	parts.Wait()
 }
 
 // announceCollector announces that a collector answers, until ctx is done.
-func announceCollector(ctx context.Context, n *parley.Network, endpoints []transport.Endpoint, caughtUp <-chan struct{}, peer <-chan string, announced chan<- struct{}) error {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return err
-	}
-	i := parley.Instance{Service: "parley", ID: "parley-" + id.String()[24:], Since: time.Now()}
-	for _, e := range endpoints {
-		i.Answers = append(i.Answers, e.Address)
-	}
-	select {
-	case <-caughtUp:
-	case <-ctx.Done():
-		return nil
-	}
-	select {
-	case i.Peer = <-peer:
-	case <-ctx.Done():
-		return nil
-	}
+func announceCollector(ctx context.Context, n *parley.Network, i parley.Instance, announced chan<- struct{}) error {
 	leave, err := n.Directory.Announce(ctx, i)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -143,12 +140,4 @@ func tellWhoIsGone(ctx context.Context, n *parley.Network, c *collector.Collecto
 			return
 		}
 	}
-}
-
-// bare is the broker of a network without faults on purpose.
-func bare(n *parley.Network) transport.Broker {
-	if d, ok := n.Messages.(*disturbed); ok {
-		return d.bare
-	}
-	return n.Messages
 }

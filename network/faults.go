@@ -111,7 +111,9 @@ func disturb(ctx context.Context, n *parley.Network, bare transport.Broker, sour
 		awaited: make(map[string]chan struct{}), news: make(chan struct{}), over: make(chan struct{})}
 	n.Messages, n.Calls = d, &disturbedCalls{i.Caller(n.Calls, source), n.Calls}
 	now := time.Now()
-	route := transport.Route{Channel: faultsChannel(), From: transport.Position{Start: true}, Until: transport.Position{Time: now}}
+	route := transport.Route{
+		Channel: faultsChannel(), From: transport.Position{Start: true}, Until: transport.Position{Time: now},
+	}
 	if err := bare.Receive(ctx, route, d.take); err != nil {
 		return fmt.Errorf("read %s: %w", route.Channel.Address, err)
 	}
@@ -248,4 +250,20 @@ func nextEnd(faults []Fault, now time.Time) (next time.Duration) {
 		}
 	}
 	return next
+}
+
+// bare is the broker of a network without its faults.
+func bare(n *parley.Network) transport.Broker {
+	if d, ok := n.Messages.(*disturbed); ok {
+		return d.bare
+	}
+	return n.Messages
+}
+
+// bareCalls is the caller of a network without its faults.
+func bareCalls(n *parley.Network) transport.Caller {
+	if d, ok := n.Calls.(*disturbedCalls); ok {
+		return d.bare
+	}
+	return n.Calls
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// connectLimit bounds the opening of a nats:// network when ctx has no deadline of its own, so that a wrong address is an
-	// error and no standstill.
+	// connectLimit bounds the opening of a nats:// network when ctx has no deadline of its own, so that a wrong
+	// address is an error and no standstill.
 	connectLimit = 10 * time.Second
 	// undoLimit bounds the closing of what was opened when the rest cannot be.
 	undoLimit = 5 * time.Second
@@ -68,11 +68,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*parley.Network, err
 // HTTP is what carries the calls of a network over HTTP: its handler can be mounted elsewhere, and pages be served
 // beside it. ok is false where something else carries them.
 func HTTP(n *parley.Network) (c *http.Caller, ok bool) {
-	calls := n.Calls
-	if d, disturbed := calls.(*disturbedCalls); disturbed {
-		calls = d.bare
-	}
-	c, ok = calls.(*http.Caller)
+	c, ok = bareCalls(n).(*http.Caller)
 	return c, ok
 }
 

@@ -55,9 +55,9 @@ func WithAdvertise(url string) Option { return func(o *options) { o.advertise = 
 // network has none unless it is that of a running `parley dev`.
 func WithFaults() Option { return func(o *options) { o.faults = true } }
 
-// WithSharing lets other processes of this machine use an embedded broker: it listens on a loopback address ("host:port",
-// port 0 = any free one) for those that show token, at least 16 visible characters. ready is called once by Open with the URL,
-// which does not hold the token.
+// WithSharing lets other processes of this machine use an embedded broker: it listens on a loopback address
+// ("host:port", port 0 = any free one) for those that show token, at least 16 visible characters. ready, if not nil,
+// is called once by Open with the URL, which does not hold the token.
 func WithSharing(listen, token string, ready func(url string)) Option {
 	return func(o *options) { o.share = &share{listen, token, ready} }
 }

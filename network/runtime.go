@@ -49,7 +49,7 @@ func WriteRuntime(r Runtime) (remove func(), err error) {
 	if other, ok, err := ReadRuntime(); err != nil {
 		return nil, err
 	} else if ok && other.PID != r.PID {
-		return nil, fmt.Errorf("runtime file %s: %w as process %d on %s; stop it, or set PARLEY_RUNTIME_DIR to another directory",
+		return nil, fmt.Errorf("runtime file %s: %w as process %d on %s; stop it, or set another PARLEY_RUNTIME_DIR",
 			path, ErrRunning, other.PID, redact(other.URL))
 	}
 	if err := writeFile(dir, path, r); err != nil {

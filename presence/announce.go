@@ -47,16 +47,13 @@ func (p *Presence) Announce(ctx context.Context, i parley.Instance) (leave func(
 		return nil, fmt.Errorf("presence: announce an instance: %w", err)
 	}
 	i.Answers, i.Receives = slices.Clone(i.Answers), slices.Clone(i.Receives)
-	err = p.alone(ctx, func() error {
-		if err := p.record(ctx, announcements(), announcement{Format: format, Kind: here, Instance: i}); err != nil {
-			return err
-		}
+	err = p.record(ctx, announcements(), announcement{Format: format, Kind: here, Instance: i}, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.own[nameOf(i)] = i
-		return nil
 	})
 	if err != nil {
+		p.disown(nameOf(i))
 		return nil, fmt.Errorf("presence: announce %s %s: %w", i.Service, i.ID, err)
 	}
 	return func(ctx context.Context) error { return p.leave(ctx, nameOf(i)) }, nil
@@ -73,25 +70,27 @@ func (p *Presence) Peers(address string) []string {
 
 // leave stops announcing an instance and says goodbye for it.
 func (p *Presence) leave(ctx context.Context, n name) error {
-	p.mu.Lock()
-	_, mine := p.own[n]
-	delete(p.own, n)
-	p.mu.Unlock()
-	if !mine {
+	if !p.disown(n) {
 		return nil
 	}
-	err := p.alone(ctx, func() error {
-		instance := parley.Instance{Service: n.service, ID: n.id}
-		return p.record(ctx, announcements(), announcement{Format: format, Kind: goodbye, Instance: instance})
-	})
-	if err != nil {
+	last := announcement{Format: format, Kind: goodbye, Instance: parley.Instance{Service: n.service, ID: n.id}}
+	if err := p.record(ctx, announcements(), last, nil); err != nil {
 		return fmt.Errorf("presence: say goodbye for %s %s (it is forgotten in %v): %w", n.service, n.id, gone, err)
 	}
 	return nil
 }
 
-// leaveAll says goodbye for everything that this process announces. It waits no longer than a heartbeat for a broker that is away:
-// those who are not told find out by themselves.
+// disown stops announcing an instance.
+func (p *Presence) disown(n name) (announced bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, announced = p.own[n]
+	delete(p.own, n)
+	return announced
+}
+
+// leaveAll says goodbye for everything that this process announces. It waits no longer than a heartbeat for a broker
+// that is away: those who are not told find out by themselves.
 func (p *Presence) leaveAll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
@@ -147,17 +146,6 @@ func (p *Presence) announceAll(ctx context.Context) {
 		p.broker.Send(ctx, batch)
 		return nil
 	})
-}
-
-// alone runs f while nobody else of this process sends announcements, or fails when ctx is done before.
-func (p *Presence) alone(ctx context.Context, f func() error) error {
-	select {
-	case p.sending <- struct{}{}:
-		defer func() { <-p.sending }()
-		return f()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // readAnnouncements keeps the roster until ctx is done.

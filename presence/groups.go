@@ -32,8 +32,8 @@ type registration struct {
 	Removed bool   `json:"removed,omitzero"`
 }
 
-// Register makes a group known as a receiver of an address until it is removed. It writes nothing if the group is known, and
-// returns when Groups of this process holds it.
+// Register makes a group known as a receiver of an address until it is removed. It writes nothing if the group is
+// known, and returns when Groups of this process holds it.
 func (p *Presence) Register(ctx context.Context, address, group string) error {
 	if err := errors.Join(transport.CheckAddress(address), transport.CheckGroup(group)); err != nil {
 		return fmt.Errorf("presence: register a group: %w", err)
@@ -41,7 +41,8 @@ func (p *Presence) Register(ctx context.Context, address, group string) error {
 	if p.subscribers.Load().has(address, group) {
 		return nil
 	}
-	if err := p.record(ctx, registrations(), registration{Format: format, Address: address, Group: group}); err != nil {
+	r := registration{Format: format, Address: address, Group: group}
+	if err := p.record(ctx, registrations(), r, nil); err != nil {
 		return fmt.Errorf("presence: register group %s with %s: %w", group, address, err)
 	}
 	return nil
@@ -58,7 +59,7 @@ func (p *Presence) Remove(ctx context.Context, address, group string) error {
 		return fmt.Errorf("presence: remove group %s of %s: %w", group, address, transport.ErrNotFound)
 	}
 	r := registration{Format: format, Address: address, Group: group, Removed: true}
-	if err := p.record(ctx, registrations(), r); err != nil {
+	if err := p.record(ctx, registrations(), r, nil); err != nil {
 		return fmt.Errorf("presence: remove group %s of %s: %w", group, address, err)
 	}
 	return nil

@@ -18,7 +18,7 @@ var _ parley.Directory = (*Presence)(nil)
 type Presence struct {
 	broker  transport.Broker
 	source  string
-	sending chan struct{} // held by whoever sends announcements, so that a goodbye is stored after what it ends
+	sending chan struct{} // held by whoever sends, so that a goodbye is stored after what it ends
 
 	stop  context.CancelFunc
 	over  chan struct{} // closed when nothing new will be known; failure says why
@@ -118,7 +118,7 @@ func (p *Presence) Close(ctx context.Context) error {
 // are to be read on. A marker of its own comes back behind all announcements. The stream of the registrations is
 // kept for ever and gets no such litter: it is read up to the time at which the broker accepted the marker.
 func (p *Presence) catchUp(ctx context.Context) (transport.Position, error) {
-	if err := p.record(ctx, announcements(), announcement{Format: format, Kind: tick}); err != nil {
+	if err := p.record(ctx, announcements(), announcement{Format: format, Kind: tick}, nil); err != nil {
 		return transport.Position{}, err
 	}
 	p.mu.Lock()

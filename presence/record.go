@@ -51,8 +51,8 @@ func (p *Presence) envelope(c transport.Channel, record any) (*transport.Envelop
 }
 
 // record stores a record, repeated as long as it takes, and returns when this process has read it back, with
-// everything that was stored before.
-func (p *Presence) record(ctx context.Context, c transport.Channel, record any) error {
+// everything that was stored before. stored, if not nil, is called before this process sends anything else.
+func (p *Presence) record(ctx context.Context, c transport.Channel, record any, stored func()) error {
 	e, err := p.envelope(c, record)
 	if err != nil {
 		return err
@@ -66,7 +66,14 @@ func (p *Presence) record(ctx context.Context, c transport.Channel, record any) 
 		delete(p.awaited, e.ID)
 		p.mu.Unlock()
 	}()
-	if err := delivery.Send(ctx, p.broker, []*transport.Envelope{e})[0].Err; err != nil {
+	err = p.alone(ctx, func() error {
+		err := delivery.Send(ctx, p.broker, []*transport.Envelope{e})[0].Err
+		if err == nil && stored != nil {
+			stored()
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	select {
@@ -76,6 +83,17 @@ func (p *Presence) record(ctx context.Context, c transport.Channel, record any) 
 		return p.Err()
 	case <-ctx.Done():
 		return fmt.Errorf("wait for a record of %s to come back: %w", c.Address, ctx.Err())
+	}
+}
+
+// alone runs f while nobody else of this process sends records, or fails when ctx is done before.
+func (p *Presence) alone(ctx context.Context, f func() error) error {
+	select {
+	case p.sending <- struct{}{}:
+		defer func() { <-p.sending }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

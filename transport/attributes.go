@@ -38,7 +38,7 @@ func (e *Envelope) Attributes(yield func(name, value string) bool) {
 		put("parleycopy", e.Copy) &&
 		put("parleygroup", e.Group) &&
 		put("parleynotbefore", stamp(e.NotBefore)) &&
-		put("parleylifetime", number(e.Lifetime.Milliseconds())) &&
+		put("parleylifetime", number(int64((e.Lifetime+time.Millisecond-1)/time.Millisecond))) &&
 		put("parleyattempt", number(int64(e.Attempt)))
 	if !ok {
 		return

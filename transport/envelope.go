@@ -30,7 +30,7 @@ type Envelope struct {
 
 	Time      time.Time     // when it was made, by the sender's clock
 	NotBefore time.Time     // zero = at once
-	Lifetime  time.Duration // 0 = for ever; counted from the broker's acceptance
+	Lifetime  time.Duration // 0 = for ever; counted from the broker's acceptance; milliseconds, rounded up, on a wire
 	Attempt   int           // attempts that came before this copy plus one; 0 reads as 1
 
 	// Headers are CloudEvents extension attributes: names of a-z and 0-9, values without control characters.
@@ -80,8 +80,8 @@ func (e *Envelope) Validate() error {
 	if !plain(e.Source) || !plain(e.Correlation) || !plain(e.Causation) || !plain(e.Trace) || !plain(e.Copy) || !plain(e.ContentType) {
 		bad("source, correlation, causation, trace, copy and content type: want UTF-8 without control characters")
 	}
-	if e.Lifetime < 0 || e.Lifetime%time.Millisecond != 0 {
-		bad("lifetime %v: want whole milliseconds, or 0 for ever", e.Lifetime)
+	if e.Lifetime < 0 {
+		bad("lifetime %v: want 0 for ever, or more", e.Lifetime)
 	}
 	if e.Attempt < 0 || e.Attempt > maxAttempt {
 		bad("attempt %d: want 0 to %d", e.Attempt, maxAttempt)

@@ -33,47 +33,55 @@ func (b *broker) Send(ctx context.Context, batch []*transport.Envelope) []transp
 		return b.Broker.Send(ctx, batch)
 	}
 	strikes := make([]strike, len(batch))
+	receipts := make([]transport.Receipt, len(batch))
 	var delay time.Duration
 	for n, e := range batch {
 		strikes[n] = b.injector.strike(Send, b.service, e.Address)
 		delay = max(delay, strikes[n].delay)
 	}
-	receipts := make([]transport.Receipt, len(batch))
 	if !sleep(ctx, delay) {
 		for n := range receipts {
 			receipts[n].Err = fmt.Errorf("%w: %w", transport.ErrNotSent, ctx.Err())
 		}
 		return receipts
 	}
-	var now, late, twice []int // indices into batch
+	b.send(ctx, batch, strikes, receipts)
 	for n, s := range strikes {
-		switch verb := s.verb(); {
-		case verb == Fail || verb == Cut:
+		switch s.verb() {
+		case Fail, Cut:
 			receipts[n].Err = fmt.Errorf("fault %s: %w", s.rule.ID(), transport.ErrNotSent)
-		case verb == Lose && !s.coin:
-		case verb == Reorder:
-			late = append(late, n)
-		default:
-			now = append(now, n)
-		}
-		if s.verb() == Double {
-			twice = append(twice, n)
-		}
-	}
-	b.pass(ctx, batch, now, receipts)
-	b.pass(ctx, batch, twice, make([]transport.Receipt, len(batch)))
-	if len(late) > 0 {
-		if len(now) == 0 {
-			b.hold(ctx)
-		}
-		b.pass(ctx, batch, late, receipts)
-	}
-	for n, s := range strikes {
-		if s.verb() == Lose {
+		case Lose:
 			receipts[n] = transport.Receipt{Groups: -1, Err: fmt.Errorf("fault %s: %w", s.rule.ID(), errUnknown)}
 		}
 	}
 	return receipts
+}
+
+// send hands on what is to be stored: most at once, then the doubles, then what others overtake.
+func (b *broker) send(ctx context.Context, batch []*transport.Envelope, strikes []strike, receipts []transport.Receipt) {
+	var now, twice, late []int // indices into batch
+	for n, s := range strikes {
+		switch s.verb() {
+		case Fail, Cut:
+		case Lose:
+			if s.coin {
+				now = append(now, n)
+			}
+		case Reorder:
+			late = append(late, n)
+		case Double:
+			twice = append(twice, n)
+			now = append(now, n)
+		default:
+			now = append(now, n)
+		}
+	}
+	b.pass(ctx, batch, now, receipts)
+	b.pass(ctx, batch, twice, make([]transport.Receipt, len(batch)))
+	if len(late) > 0 && len(now) == 0 {
+		b.hold(ctx)
+	}
+	b.pass(ctx, batch, late, receipts)
 }
 
 var errUnknown = errors.New("the connection was lost before the broker confirmed: the outcome is unknown")

@@ -138,6 +138,7 @@ func TestNothingIsLostOrDisorderedWhenTheConnectionIsCut(t *testing.T) {
 	declare(t, b, c)
 	wire := &cable{to: s}
 	cut := openOver(t, wire)
+	declare(t, cut, c)
 	group := receive(t, cut, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(10)})
 	reader := receive(t, cut, transport.Route{Channel: c, Credit: transport.NewCredit(10)})
 	var batch []*transport.Envelope

@@ -17,7 +17,7 @@ const (
 	openLimit   = 5 * time.Second
 	readerIdle  = time.Minute // after which the server removes the consumer of a reader that was killed
 	pollLimit   = 250 * time.Millisecond
-	maxRetire   = 20 // attempts, pollLimit and retryAfter apart
+	maxRetire   = 20      // attempts, pollLimit and retryAfter apart
 	maxRecover  = 1 << 20 // sequences between the oldest unsettled and the newest delivery
 	maxRequests = 4096    // waiting ones of one group
 )
@@ -130,7 +130,7 @@ func (r *receiver) create(ctx context.Context, stream *jetstream.StreamInfo) (je
 // openReader makes a consumer that goes on where the last one ended.
 func (r *receiver) openReader(ctx context.Context, stream *jetstream.StreamInfo) error {
 	if r.sub != nil {
-		_ = r.sub.Unsubscribe() // closed already is fine
+		_ = r.sub.Unsubscribe()                              // closed already is fine
 		_ = r.b.js.DeleteConsumer(ctx, r.stream, r.consumer) // it may be gone; else it ends by itself
 	}
 	r.consumer = readerStart + nuid.Next()
@@ -250,10 +250,10 @@ func (b *Broker) poll(ctx context.Context, subject string) (listens, others bool
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		switch {
+		case errors.Is(err, natsio.ErrNoResponders):
+			return false, false
 		case err != nil:
 			return true, false
-		case m.Header.Get("Status") == "503":
-			return false, false
 		case string(m.Data) != b.id:
 			return true, true
 		}

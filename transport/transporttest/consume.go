@@ -17,10 +17,10 @@ func killedConsumer(ctx context.Context, s *Scene, site Site) {
 	log, b := NewLog(), site.Connect(ctx, s)
 	c := s.Declare(ctx, b, transport.Queue, 0)
 	random := rand.New(rand.NewPCG(13, 13)) // always the same points
-	rounds := s.Count(5, 50)
+	rounds, cut := s.Count(5, 50), 0
 	for round := range rounds {
 		log.MustSend(ctx, s, b, messages(c, fmt.Sprintf("m%d", round), 1, 40)...)
-		begins, due, heard := 1+random.IntN(30), make(chan struct{}), 0
+		begins, due, heard, ended := 1+random.IntN(30), make(chan struct{}), 0, 0
 		p := site.Process(ctx, s, func(words []string) {
 			switch words[0] {
 			case "begin":
@@ -28,6 +28,7 @@ func killedConsumer(ctx context.Context, s *Scene, site Site) {
 					close(due)
 				}
 			case "end":
+				ended++
 				log.Handled("", &transport.Envelope{ID: words[1]})
 			}
 		}, "receive", c.Address, "0")
@@ -39,10 +40,14 @@ func killedConsumer(ctx context.Context, s *Scene, site Site) {
 			s.Fatalf("the consumer began %d messages in time; want %d", heard, begins)
 		}
 		p.Kill()
+		cut += heard - ended
 	}
 	log.Drain(ctx, s, b, c)
 	log.Verify(s, "", Faults{Duplicates: true, Unordered: true})
-	s.Notef("consumer killed %d times: %s", rounds, log.Summary(""))
+	s.Notef("consumer killed %d times in the middle of %d handlings: %s", rounds, cut, log.Summary(""))
+	if cut == 0 {
+		s.Errorf("got no handling cut by %d kills; want some, else nothing was tried", rounds)
+	}
 	if got, most := log.Count("")-log.Confirmed(), 8*rounds; got > most {
 		s.Errorf("got %d messages handled again; want at most the 8 in flight at each of %d kills", got, rounds)
 	}
