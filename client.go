@@ -21,10 +21,12 @@ type Client struct {
 	name     string
 	instance string
 	net      *Network
+	caller   transport.Caller // of net, perhaps with faults; nil: no calls
+	broker   transport.Broker // of net, perhaps with faults; nil: no messages
 	log      *slog.Logger
 	recorder ledger.Recorder
 	policies policy.Options
-	calls    *policy.Client // nil: this network has no calls
+	calls    *policy.Client // above caller
 	static   map[string][]string
 
 	mu       sync.Mutex
@@ -78,8 +80,15 @@ func NewClient(name string, n *Network, options ...ClientOption) (*Client, error
 	if n.Recorder != nil {
 		c.recorder = ledger.As(n.Recorder, name, c.instance)
 	}
-	if n.Calls != nil {
-		c.calls = policy.New(n.Calls, c.recorder, c.policies)
+	c.caller, c.broker = n.Calls, n.Messages
+	if n.Faults != nil && c.caller != nil {
+		c.caller = n.Faults.Caller(c.caller, name)
+	}
+	if n.Faults != nil && c.broker != nil {
+		c.broker = n.Faults.Broker(c.broker, name)
+	}
+	if c.caller != nil {
+		c.calls = policy.New(c.caller, c.recorder, c.policies)
 	}
 	return c, nil
 }
@@ -107,14 +116,14 @@ func (c *Client) Accept(ctx context.Context, channel transport.Channel, batch []
 	if err := c.declare(ctx, channel); err != nil {
 		return refuse(batch, err)
 	}
-	limit := c.net.Messages.Features().MaxBytes - delivery.Overhead // so that its dead letter fits too
+	limit := c.broker.Features().MaxBytes - delivery.Overhead // so that its dead letter fits too
 	for _, e := range batch {
 		if e.Size() > limit {
 			err := fmt.Errorf("%w: message %s is %d bytes with its headers: want at most %d; send a reference to where the data is", transport.ErrRefused, e.ID, e.Size(), limit)
 			return refuse(batch, err)
 		}
 	}
-	receipts := delivery.Send(ctx, c.net.Messages, batch)
+	receipts := delivery.Send(ctx, c.broker, batch)
 	for i, r := range receipts {
 		if r.Err == nil {
 			c.recordAccepted(channel, batch[i], r)
@@ -161,7 +170,7 @@ func (c *Client) recordAccepted(channel transport.Channel, e *transport.Envelope
 
 // declare makes sure that a channel exists, once per client.
 func (c *Client) declare(ctx context.Context, channel transport.Channel) error {
-	if c.net.Messages == nil {
+	if c.broker == nil {
 		return fmt.Errorf("%w: the network %s has no broker", transport.ErrRefused, c.net.Name)
 	}
 	c.mu.Lock()
@@ -170,7 +179,7 @@ func (c *Client) declare(ctx context.Context, channel transport.Channel) error {
 	if known {
 		return nil
 	}
-	if err := delivery.Declare(ctx, c.net.Messages, []transport.Channel{channel}); err != nil {
+	if err := delivery.Declare(ctx, c.broker, []transport.Channel{channel}); err != nil {
 		if errors.Is(err, transport.ErrRefused) {
 			return err
 		}

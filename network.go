@@ -24,6 +24,8 @@ type Network struct {
 	Directory Directory
 	// Recorder takes what becomes of messages; nil = nothing is recorded and Follow has nothing to show.
 	Recorder ledger.Recorder
+	// Faults break things on purpose, on networks for development; nil = nothing.
+	Faults Faults
 	// OnClose is what Close calls, last first.
 	OnClose []func(context.Context) error
 }
@@ -52,6 +54,15 @@ type Directory interface {
 	Register(ctx context.Context, address, group string) error
 	// Groups are the groups registered with an address, sorted; ok is false while that is not known yet.
 	Groups(address string) (groups []string, ok bool)
+}
+
+// Faults make what a service talks through misbehave. Package transport/fault implements them by rules; what Parley itself
+// sends and asks for is spared.
+type Faults interface {
+	Caller(c transport.Caller, service string) transport.Caller
+	Broker(b transport.Broker, service string) transport.Broker
+	// HandleError is what a handler of messages of an address fails with before it begins; nil = it does not.
+	HandleError(service, address string) error
 }
 
 // Instance is one running instance of a service.

@@ -64,17 +64,17 @@ func NewService(client *Client, registrations ...Registration) (*Service, error)
 		check(r.contract)
 	}
 	net := client.net
-	if len(s.answers) > 0 && net.Calls == nil {
+	if len(s.answers) > 0 && client.caller == nil {
 		errs = append(errs, fmt.Errorf("%s answers calls, and the network %s has none", s.answers[0].address, net.Name))
 	}
-	if len(s.receives) > 0 && net.Messages == nil {
+	if len(s.receives) > 0 && client.broker == nil {
 		errs = append(errs, fmt.Errorf("%s receives messages, and the network %s has no broker", s.receives[0].address, net.Name))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("service %s: %w", client.name, err)
 	}
 	for _, r := range s.receives {
-		c, err := delivery.New(net.Messages, client.recorder, s.subscription(r))
+		c, err := delivery.New(client.broker, client.recorder, s.subscription(r))
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -106,10 +106,10 @@ func (s *Service) Run(ctx context.Context) error {
 	defer context.AfterFunc(failed, cancelStop)()
 
 	up := newGate(len(s.consumers))
-	if s.client.net.Calls != nil {
+	if s.client.caller != nil {
 		up.left.Add(1)
 		parts.Go(func() error {
-			return s.client.net.Calls.Answer(answer, s.endpoints(), func(peer string) { up.peer = peer; up.done() })
+			return s.client.caller.Answer(answer, s.endpoints(), func(peer string) { up.peer = peer; up.done() })
 		})
 	}
 	for i, consumer := range s.consumers {
@@ -243,6 +243,13 @@ func (s *Service) subscription(r *receiving) delivery.Subscription {
 	return delivery.Subscription{
 		Channel: r.channel, Group: r.group, Service: s.client.name, Style: string(r.style), From: r.from,
 		Concurrency: r.concurrency, Timeout: r.timeout, Retries: r.retries, Wants: r.wants,
-		Handle: func(ctx context.Context, e *transport.Envelope) error { return r.run(withMessage(ctx, e), e) },
+		Handle: func(ctx context.Context, e *transport.Envelope) error {
+			if f := s.client.net.Faults; f != nil {
+				if err := f.HandleError(s.client.name, r.address); err != nil {
+					return err
+				}
+			}
+			return r.run(withMessage(ctx, e), e)
+		},
 	}
 }

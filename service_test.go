@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/fault"
 	"github.com/parley-io/parley/transport/mem"
 )
 
@@ -73,15 +74,16 @@ type world struct {
 	t         *testing.T
 	fabric    *mem.Fabric
 	directory *directory
+	faults    parley.Faults
 }
 
-func newWorld(t *testing.T) *world { return &world{t, mem.New(), newDirectory()} }
+func newWorld(t *testing.T) *world { return &world{t: t, fabric: mem.New(), directory: newDirectory()} }
 
 // client is one process of its own.
 func (w *world) client(name string) *parley.Client {
 	w.t.Helper()
 	p := w.fabric.Process(name)
-	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory},
+	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory, Faults: w.faults},
 		parley.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		w.t.Fatal(err)
@@ -178,6 +180,45 @@ func TestAMessageThatIsTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
 		e, ok := errors.AsType[*parley.Error](err)
 		if !ok || e.Code != parley.InvalidArgument || !e.NotSent || !strings.Contains(err.Error(), "want at most") {
 			t.Errorf("Send of 256 KiB = %v; want an InvalidArgument that names the limit", err)
+		}
+	})
+}
+
+func TestFaultsOnPurposeStrikeTheServiceThatTheyName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules, err := fault.Parse("fail handle cafe.v1.brew at bar\nfail call cafe.v1.* at guest with unavailable \"on purpose\"")
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults := fault.New()
+		if err := faults.Set(rules); err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(t)
+		w.faults = faults
+		handled := 0
+		w.serve(w.client("bar"), brew.Handle(func(context.Context, order) error { handled++; return nil }, parley.Retries(0, time.Second)))
+		w.serve(w.client("cafe"), getPrice.Handle(func(context.Context, item) (price, error) { return price{Cents: 1}, nil }))
+		if _, err := getPrice.Call(t.Context(), w.client("guest"), item{Name: "x"}); parley.CodeOf(err) != parley.Unavailable || !strings.Contains(err.Error(), "on purpose") {
+			t.Errorf("Call by guest = %v; want the fault", err)
+		}
+		neighbour := w.client("neighbour")
+		if _, err := getPrice.Call(t.Context(), neighbour, item{Name: "x"}); err != nil {
+			t.Errorf("Call by neighbour = %v; want an answer, the fault is at guest", err)
+		}
+		if _, err := brew.Send(t.Context(), neighbour, order{Table: "1", Drink: "tea"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if handled != 0 {
+			t.Error("the handler ran although it fails on purpose")
+		}
+		if err := faults.Set(nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if handled != 1 {
+			t.Errorf("handled %d times once the fault was over; want 1", handled)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func Collect(ctx context.Context, n *parley.Network) (stop func(context.Context)
 
 // collect owns everything that a collector needs until ctx is done, or something fails for good.
 func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Network, announced chan<- struct{}) {
-	c := collector.New(bare(n))
+	c := collector.New(n.Messages)
 	i := parley.Instance{Service: "parley", ID: "parley-" + uuid.NewString()[24:], Since: time.Now()}
 	for _, e := range c.Endpoints() {
 		i.Answers = append(i.Answers, e.Address)
@@ -80,7 +80,7 @@ func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Networ
 		})
 	}
 	part(func() error { return c.Run(ctx, func() { close(caughtUp) }) })
-	part(func() error { return bareCalls(n).Answer(ctx, c.Endpoints(), func(p string) { peer <- p }) })
+	part(func() error { return n.Calls.Answer(ctx, c.Endpoints(), func(p string) { peer <- p }) })
 	part(func() error {
 		select {
 		case <-caughtUp:

@@ -30,7 +30,7 @@ func (f Fault) Over(now time.Time) bool { return f.Rule.For > 0 && now.Sub(f.Sin
 
 // Faults are the faults of a network that are set and not over, as far as this process knows.
 func Faults(n *parley.Network) ([]Fault, error) {
-	d, ok := n.Messages.(*disturbed)
+	d, ok := n.Faults.(*faults)
 	if !ok {
 		return nil, fmt.Errorf("faults of %s: %w", n.Name, ErrNoFaults)
 	}
@@ -42,7 +42,7 @@ func Faults(n *parley.Network) ([]Fault, error) {
 // SetFaults replaces the faults of a network, in every process on it; no rules end them all. It returns when they hold
 // in this process; they reach the others as fast as a message does. A rule that was set already keeps its Since.
 func SetFaults(ctx context.Context, n *parley.Network, rules []fault.Rule) error {
-	d, ok := n.Messages.(*disturbed)
+	d, ok := n.Faults.(*faults)
 	if !ok {
 		return fmt.Errorf("set faults on %s: %w", n.Name, ErrNoFaults)
 	}
@@ -55,15 +55,6 @@ func SetFaults(ctx context.Context, n *parley.Network, rules []fault.Rule) error
 	}
 	if err := d.set(ctx, rules); err != nil {
 		return fmt.Errorf("set faults on %s: %w", n.Name, err)
-	}
-	return nil
-}
-
-// Injector is what makes the faults of a network in this process, for who has a seam of their own to wrap; nil on a
-// network without faults.
-func Injector(n *parley.Network) *fault.Injector {
-	if d, ok := n.Messages.(*disturbed); ok {
-		return d.injector
 	}
 	return nil
 }
@@ -81,12 +72,11 @@ type faultsRecord struct {
 
 const faultsFormat = 1
 
-// disturbed is the broker of a network with faults. What Parley itself sends goes past it.
-type disturbed struct {
-	transport.Broker // with faults
-	bare             transport.Broker
-	injector         *fault.Injector
-	source           string
+// faults are the faults of a network: the injector that strikes, and the stream that tells it when.
+type faults struct {
+	*fault.Injector
+	broker transport.Broker
+	source string
 
 	mu      sync.Mutex
 	faults  []Fault
@@ -95,26 +85,19 @@ type disturbed struct {
 	over    chan struct{}            // closed when none will come
 }
 
-// disturbedCalls is the caller of a network with faults.
-type disturbedCalls struct {
-	transport.Caller // with faults
-	bare             transport.Caller
-}
-
-// disturb gives faults to the calls and messages of n, reads those that are set, and follows them until n is closed.
-func disturb(ctx context.Context, n *parley.Network, bare transport.Broker, source string) error {
-	if err := delivery.Declare(ctx, bare, []transport.Channel{faultsChannel()}); err != nil {
+// disturb gives faults to the clients of n, reads those that are set, and follows them until n is closed.
+func disturb(ctx context.Context, n *parley.Network, source string) error {
+	if err := delivery.Declare(ctx, n.Messages, []transport.Channel{faultsChannel()}); err != nil {
 		return fmt.Errorf("declare %s: %w", faultsChannel().Address, err)
 	}
-	i := fault.New()
-	d := &disturbed{Broker: i.Broker(bare, source), bare: bare, injector: i, source: source,
+	d := &faults{Injector: fault.New(), broker: n.Messages, source: source,
 		awaited: make(map[string]chan struct{}), news: make(chan struct{}), over: make(chan struct{})}
-	n.Messages, n.Calls = d, &disturbedCalls{i.Caller(n.Calls, source), n.Calls}
+	n.Faults = d
 	now := time.Now()
 	route := transport.Route{
 		Channel: faultsChannel(), From: transport.Position{Start: true}, Until: transport.Position{Time: now},
 	}
-	if err := bare.Receive(ctx, route, d.take); err != nil {
+	if err := d.broker.Receive(ctx, route, d.take); err != nil {
 		return fmt.Errorf("read %s: %w", route.Channel.Address, err)
 	}
 	if err := context.Cause(ctx); err != nil {
@@ -125,7 +108,7 @@ func disturb(ctx context.Context, n *parley.Network, bare transport.Broker, sour
 	running.Go(func() {
 		defer close(d.over)
 		// An error ends the faults' changes here, and SetFaults says so; messages are as they would be.
-		_ = bare.Receive(life, transport.Route{Channel: faultsChannel(), From: transport.Position{Time: now}}, d.take)
+		_ = d.broker.Receive(life, transport.Route{Channel: faultsChannel(), From: transport.Position{Time: now}}, d.take)
 	})
 	running.Go(func() { d.apply(life) })
 	n.OnClose = append(n.OnClose, func(context.Context) error {
@@ -137,7 +120,7 @@ func disturb(ctx context.Context, n *parley.Network, bare transport.Broker, sour
 }
 
 // set stores rules and waits until they have come back.
-func (d *disturbed) set(ctx context.Context, rules []fault.Rule) error {
+func (d *faults) set(ctx context.Context, rules []fault.Rule) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err
@@ -170,7 +153,7 @@ func (d *disturbed) set(ctx context.Context, rules []fault.Rule) error {
 		defer d.mu.Unlock()
 		delete(d.awaited, e.ID)
 	}()
-	if err := delivery.Send(ctx, d.bare, []*transport.Envelope{e})[0].Err; err != nil {
+	if err := delivery.Send(ctx, d.broker, []*transport.Envelope{e})[0].Err; err != nil {
 		return err
 	}
 	select {
@@ -183,7 +166,7 @@ func (d *disturbed) set(ctx context.Context, rules []fault.Rule) error {
 	}
 }
 
-func (d *disturbed) take(delivered *transport.Delivery) {
+func (d *faults) take(delivered *transport.Delivery) {
 	defer delivered.Settle(transport.Done)
 	var r faultsRecord
 	if err := json.Unmarshal(delivered.Envelope.Body, &r); err != nil || r.Format != faultsFormat {
@@ -202,7 +185,7 @@ func (d *disturbed) take(delivered *transport.Delivery) {
 }
 
 // apply ends each fault when its time is over, also where it was learned of late, until ctx is done.
-func (d *disturbed) apply(ctx context.Context) {
+func (d *faults) apply(ctx context.Context) {
 	for {
 		d.mu.Lock()
 		now := time.Now()
@@ -223,12 +206,12 @@ func (d *disturbed) apply(ctx context.Context) {
 }
 
 // inject gives the injector what is not over; d.mu is held.
-func (d *disturbed) inject(now time.Time) {
+func (d *faults) inject(now time.Time) {
 	var rules []fault.Rule
 	for _, f := range present(d.faults, now) {
 		rules = append(rules, f.Rule)
 	}
-	_ = d.injector.Set(rules) // valid: their text was parsed
+	_ = d.Injector.Set(rules) // valid: their text was parsed
 }
 
 // present are those faults that are not over.
@@ -250,20 +233,4 @@ func nextEnd(faults []Fault, now time.Time) (next time.Duration) {
 		}
 	}
 	return next
-}
-
-// bare is the broker of a network without its faults.
-func bare(n *parley.Network) transport.Broker {
-	if d, ok := n.Messages.(*disturbed); ok {
-		return d.bare
-	}
-	return n.Messages
-}
-
-// bareCalls is the caller of a network without its faults.
-func bareCalls(n *parley.Network) transport.Caller {
-	if d, ok := n.Calls.(*disturbedCalls); ok {
-		return d.bare
-	}
-	return n.Calls
 }

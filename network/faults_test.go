@@ -48,7 +48,7 @@ func TestAFaultEndsWhenItsTimeIsOverAlsoWhereItWasLearnedOfLate(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		wantFaults(t, late, "delay 1ms call")
-		if got := Injector(late).Rules(); len(got) != 1 {
+		if got := late.Faults.(*faults).Rules(); len(got) != 1 {
 			t.Errorf("the injector has %v 41 s later, want one rule", got)
 		}
 	})
@@ -113,8 +113,12 @@ func wantSend(t *testing.T, when string, n *parley.Network, want error) {
 	if err := n.Messages.Declare(t.Context(), []transport.Channel{c}); err != nil {
 		t.Fatal(err)
 	}
+	broker := n.Messages
+	if n.Faults != nil {
+		broker = n.Faults.Broker(broker, "shop")
+	}
 	e := &transport.Envelope{ID: "m1", Address: c.Address}
-	if got := n.Messages.Send(t.Context(), []*transport.Envelope{e})[0].Err; !errors.Is(got, want) {
+	if got := broker.Send(t.Context(), []*transport.Envelope{e})[0].Err; !errors.Is(got, want) {
 		t.Errorf("Send with a fault %s = %v, want %v", when, got, want)
 	}
 }

@@ -68,7 +68,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*parley.Network, err
 // HTTP is what carries the calls of a network over HTTP: its handler can be mounted elsewhere, and pages be served
 // beside it. ok is false where something else carries them.
 func HTTP(n *parley.Network) (c *http.Caller, ok bool) {
-	c, ok = bareCalls(n).(*http.Caller)
+	c, ok = n.Calls.(*http.Caller)
 	return c, ok
 }
 
@@ -87,9 +87,9 @@ func wire(ctx context.Context, n *parley.Network, where address, o options, dev 
 		}
 		n.Calls = calls
 	}
-	n.OnClose = append(n.OnClose, func(ctx context.Context) error { return n.Calls.Close(ctx) }) // as it is then
+	n.OnClose = append(n.OnClose, n.Calls.Close)
 	if o.faults {
-		if err := disturb(ctx, n, broker, o.source); err != nil {
+		if err := disturb(ctx, n, o.source); err != nil {
 			return err
 		}
 	}

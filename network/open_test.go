@@ -148,10 +148,10 @@ func TestOthersJoinASharedEmbeddedNetworkWithItsToken(t *testing.T) {
 	if len(notes) != 1 || !strings.Contains(notes[0], "parley dev") || strings.Contains(notes[0], token) {
 		t.Errorf("notes = %q, want one line about parley dev, without its token", notes)
 	}
-	if Injector(found) == nil {
+	if found.Faults == nil {
 		t.Error("the network of parley dev has no faults, want them possible")
 	}
-	if Injector(client) != nil {
+	if client.Faults != nil {
 		t.Error("a network opened before there was a runtime file has faults")
 	}
 }
