@@ -21,11 +21,11 @@ const (
 // AdmissionOptions are the settings of an [Admission]. Each zero value is the default beside it.
 type AdmissionOptions struct {
 	// Initial is how many requests are handled at once before anything is known, and again after a calm; 0 = 100, or
-	// Max. With the queue it lets a healthy burst of 300 pass; too much for a service that can do eight at once, it is
-	// corrected within a second.
+	// Max. With the queue it lets a healthy burst of 300 pass; where it is too much, it halves as soon as requests run
+	// into their deadlines.
 	Initial  int
 	Min, Max int           // bounds of the adaptive limit; 0 = 4 and 1000
-	Wait     time.Duration // longest time in the queue, and the delay in handling that is taken as overload; 0 = 50 ms
+	Wait     time.Duration // longest time in the queue; handlers slower by half of it say that there is no room; 0 = 50 ms
 }
 
 // Validate reports everything that is wrong with o in one error.

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -31,41 +32,72 @@ func workers(n int, d time.Duration) Answer {
 }
 
 func TestOverloadLeavesTheCapacity(t *testing.T) {
-	const capacity = 800.0 // a second: 8 workers of 10 ms
 	for _, c := range []struct {
-		load    float64
-		initial int // 512 is 64 times too much, and collapses unless it adapts
-	}{{1.2, 0}, {3, 0}, {1.2, 512}, {3, 512}} {
-		load := c.load
-		synctest.Test(t, func(t *testing.T) {
-			a := NewAdmission(AdmissionOptions{Initial: c.initial})
-			answer := a.Wrap(workers(8, 10*time.Millisecond))
-			arrivals := rand.New(rand.NewPCG(1, 2))
-			const seconds = 20
-			var good, shed atomic.Int64
-			began := time.Now()
-			for time.Since(began) < seconds*time.Second {
-				go func() {
-					ctx, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond)
-					defer cancel()
-					if _, err := answer(ctx, &transport.Envelope{}); err == nil {
-						good.Add(1)
-					} else if transport.CodeOf(err) == transport.Unavailable {
-						shed.Add(1)
-					}
-				}()
-				time.Sleep(time.Duration(arrivals.ExpFloat64() / (load * capacity) * float64(time.Second)))
-			}
-			time.Sleep(time.Second)
-			t.Logf("%.1f times the load: %.0f/s answered in time, %.0f/s shed, %+v", load, float64(good.Load())/seconds, float64(shed.Load())/seconds, a.Status())
-			if got := float64(good.Load()) / seconds; got < 0.9*capacity {
-				t.Errorf("%.1f times the load: %.0f/s answered in time; want at least %.0f", load, got, 0.9*capacity)
-			}
-			if s := a.Status(); s.InFlight != 0 || s.Waiting != 0 || s.Refused < uint64(shed.Load()) {
-				t.Errorf("afterwards %+v; want nothing in flight or waiting, %d or more refused", s, shed.Load())
-			}
+		workers, initial int     // of 10 ms each; 0 = default
+		load, least      float64 // of the capacity
+	}{
+		{8, 0, 1.2, 0.9},
+		{8, 0, 3, 0.9},
+		{2, 0, 1.2, 0.8}, // the default is 50 times too much
+		{2, 0, 3, 0.8},
+		{8, 512, 1.2, 0.9}, // 64 times too much collapses unless it adapts
+		{8, 512, 3, 0.9},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := NewAdmission(AdmissionOptions{Initial: c.initial})
+				answer := a.Wrap(workers(c.workers, 10*time.Millisecond))
+				arrivals := rand.New(rand.NewPCG(1, 2))
+				const seconds = 20
+				capacity := 100 * float64(c.workers)
+				var good, shed atomic.Int64
+				began := time.Now()
+				for time.Since(began) < seconds*time.Second {
+					go func() {
+						ctx, cancel := context.WithTimeout(context.Background(), 250*time.Millisecond)
+						defer cancel()
+						if _, err := answer(ctx, &transport.Envelope{}); err == nil {
+							good.Add(1)
+						} else if transport.CodeOf(err) == transport.Unavailable {
+							shed.Add(1)
+						}
+					}()
+					time.Sleep(time.Duration(arrivals.ExpFloat64() / (c.load * capacity) * float64(time.Second)))
+				}
+				time.Sleep(time.Second)
+				rate := float64(good.Load()) / seconds
+				t.Logf("%+v: %.0f/s answered in time, %.0f/s shed, %+v", c, rate, float64(shed.Load())/seconds, a.Status())
+				if rate < c.least*capacity {
+					t.Errorf("%+v: %.0f/s answered in time; want at least %.0f", c, rate, c.least*capacity)
+				}
+				if s := a.Status(); s.InFlight != 0 || s.Waiting != 0 || s.Refused < uint64(shed.Load()) {
+					t.Errorf("afterwards %+v; want nothing in flight or waiting, %d or more refused", s, shed.Load())
+				}
+			})
 		})
 	}
+}
+
+// TestPatientCallersDoNotMakeOverloadSlow: deadlines are so long that nothing runs into them.
+func TestPatientCallersDoNotMakeOverloadSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAdmission(AdmissionOptions{})
+		answer := a.Wrap(workers(8, 10*time.Millisecond))
+		var slowest atomic.Int64
+		for range 30_000 { // 1500 a second where 800 can be answered
+			go func() {
+				began := time.Now()
+				if _, err := answer(t.Context(), &transport.Envelope{}); err == nil {
+					slowest.Store(max(slowest.Load(), int64(time.Since(began))))
+				}
+			}()
+			time.Sleep(time.Second / 1500)
+		}
+		time.Sleep(5 * time.Second)
+		if got := time.Duration(slowest.Load()); got > 500*time.Millisecond || a.Status().Limit > 300 {
+			t.Errorf("the slowest answer took %v, %+v; want at most 500ms, a limit of at most 300", got, a.Status())
+		}
+	})
 }
 
 func TestAHealthyBurstPassesFromTheStart(t *testing.T) {

@@ -5,9 +5,8 @@ import "time"
 const (
 	limitWindow  = 100 * time.Millisecond // the shortest time that the limit is judged by
 	limitSamples = 10                     // and the fewest requests
-	limitStep    = 1.25                   // growth while there is room
-	limitLeap    = 2                      // growth while there is much
-	limitCut     = 0.5                    // it never falls below that share at once
+	limitGrowth  = 1.5                    // while there is room
+	limitCut     = 0.5                    // of what ran, when too many end in vain
 	limitCalm    = 20                     // windows, about, in which what load taught is forgotten
 	limitLate    = 0.05                   // share of requests that end in vain, by their deadline
 	usualWeight  = 1. / 32
@@ -19,31 +18,32 @@ const (
 // window began, whichever takes longer.
 //
 // Requests that run into their deadline are work in vain. More than a twentieth of them: half as many may run at once as
-// did, however far below the limit that was.
+// did, however far below the limit that was, and from then on, until a calm, the limit grows by small steps only.
 //
-// Else only a window in which requests had to queue says something about the limit. Each handler has a usual time: what
-// it takes while at most half of the limit is in use. Requests that take longer by more than the slack (50 ms, or as
-// long again) say that more at once only makes each slower: the limit falls in proportion. Less than half of the slack
-// says that there is room: it grows by a quarter; less than a quarter: it doubles. A window without a queue lets a limit
-// below the initial one go back to it slowly. At the lowest limit slowness is not the doing of too many at once (what
-// the handler calls has become slow): then the usual time follows, and the limit may grow again.
+// Else a window in which requests had to queue may let it grow. Each handler has a usual time, what it takes while at
+// most half of the limit is in use; requests that take longer by less than the slack (25 ms, or half as long again) say
+// that there is room, and the limit grows by half. Slower ones leave it as it is: either more at once only makes each
+// slower, or what the handler calls has become slow, and fewer at once would only do less. In that doubt, at or below
+// the initial limit, the usual time follows, and the limit may grow again. A window without a queue lets a limit below
+// the initial one go back to it slowly.
 //
 // The slack is a time and not only a ratio because waiting for a processor can multiply what a quick handler takes
-// without harm to anybody; requests with some hundred milliseconds left must still be answered in time.
+// without harm to anybody.
 type limit struct {
 	o       AdmissionOptions
 	present float64
+	careful bool // it was too high lately
 
 	// The window.
-	began    time.Time
-	need     int           // requests that it must have
-	samples  int           // requests that it has
-	took     time.Duration // all of them together
-	usual    time.Duration // what they would take with room
-	accepted time.Duration // what they may take
-	late     int           // requests that ran into their deadline
-	peak     int           // most that ran at once
-	full     bool          // a request found the limit reached
+	began   time.Time
+	need    int           // requests that it must have
+	samples int           // requests that it has
+	took    time.Duration // all of them together
+	usual   time.Duration // what they would take with room
+	slack   time.Duration // what they may take beyond that
+	late    int           // requests that ran into their deadline
+	peak    int           // most that ran at once
+	full    bool          // a request found the limit reached
 }
 
 // handler is what is known about one handler.
@@ -72,35 +72,35 @@ func (l *limit) ended(h *handler, now time.Time, took time.Duration, room bool, 
 	if how == unfinished {
 		return
 	}
-	h.learn(took, how, room || l.present <= float64(l.o.Min))
-	slack := max(h.usual, l.o.Wait)
+	h.learn(took, how, room || l.present <= float64(l.o.Initial))
+	slack := max(h.usual, l.o.Wait) / 2
 	l.samples++
 	if how == tooSlow {
 		l.late++
 	}
-	l.took += min(took, outlier*(h.usual+slack))
+	l.took += min(took, outlier*max(h.usual, l.o.Wait))
 	l.usual += h.usual
-	l.accepted += h.usual + slack
+	l.slack += slack
 	if l.samples >= l.need && now.Sub(l.began) >= limitWindow {
 		l.adapt()
-		*l = limit{o: l.o, present: l.present, began: now, need: max(limitSamples, l.allows())}
+		*l = limit{o: l.o, present: l.present, careful: l.careful, began: now, need: max(limitSamples, l.allows())}
 	}
 }
 
 func (l *limit) adapt() {
 	initial := float64(l.o.Initial)
-	slack, slower := l.accepted-l.usual, l.took-l.usual
 	switch {
 	case float64(l.late) > limitLate*float64(l.samples):
 		l.present = limitCut * min(l.present, float64(l.peak))
+		l.careful = true
 	case !l.full:
+		l.careful = false
 		l.present += max(initial-l.present, 0) / limitCalm
-	case slower > slack:
-		l.present *= max(limitCut, float64(l.accepted)/float64(l.took))
-	case slower < slack/4:
-		l.present *= limitLeap
-	case slower < slack/2:
-		l.present *= limitStep
+	case l.took-l.usual >= l.slack:
+	case l.careful:
+		l.present += float64(l.o.Min)
+	default:
+		l.present *= limitGrowth
 	}
 	l.present = min(max(l.present, float64(l.o.Min)), float64(l.o.Max))
 }

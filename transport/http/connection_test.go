@@ -155,6 +155,7 @@ func TestARequestThatMayHaveBegunIsNotRepeated(t *testing.T) {
 		"cut in the header":     says("HTTP/1.1 200 OK\r\nContent-"),
 		"cut in the body":       says("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}"),
 		"no HTTP":               says("SSH-2.0-OpenSSH\r\n"),
+		"a large header":        says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100<<10) + "\r\nContent-Length: 2\r\n\r\n{}"),
 		"a header without end":  says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 200<<10)),
 	} {
 		peer, requests := scripted(t, script, script, script)

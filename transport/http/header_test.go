@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"maps"
 	nethttp "net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -126,45 +125,4 @@ func FuzzNothingInAnEnvelopeBreaksALine(f *testing.F) {
 			t.Errorf("got  %+v\nwant %+v", got, e)
 		}
 	})
-}
-
-func TestTheServerDoesNotWaitForSlowClients(t *testing.T) {
-	t.Parallel()
-	o, err := Options{}.normal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := newServer(o, nil)
-	if s.ReadHeaderTimeout != 5*time.Second || s.ReadTimeout != 30*time.Second || s.IdleTimeout != 120*time.Second || s.MaxHeaderBytes != 64<<10 || s.WriteTimeout != 90*time.Second {
-		t.Errorf("header %v, read %v, idle %v, write %v, header bytes %d; want 5s, 30s, 2m, 1m30s, 65536",
-			s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout, s.WriteTimeout, s.MaxHeaderBytes)
-	}
-	if idleClient >= s.IdleTimeout {
-		t.Errorf("connections are kept for %v, and closed by servers after %v; want less", idleClient, s.IdleTimeout)
-	}
-}
-
-func TestConnectionsThatAreIdleForLongAreClosed(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(nethttp.HandlerFunc(func(nethttp.ResponseWriter, *nethttp.Request) {}))
-	defer server.Close()
-	c, err := New(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close(t.Context()) }()
-	if _, err := c.Request(t.Context(), server.URL, &transport.Envelope{ID: "a", Address: "a.b"}); err != nil {
-		t.Fatalf("Request = %v; want an answer", err)
-	}
-	c.peers.reap()
-	if n := len(c.peers.open); n != 1 {
-		t.Fatalf("%d connections are open; want the one that was used just now", n)
-	}
-	for _, kept := range c.peers.idle {
-		kept[0].used = kept[0].used.Add(-idleClient)
-	}
-	c.peers.reap()
-	if len(c.peers.open) != 0 || len(c.peers.idle) != 0 || c.peers.timer != nil {
-		t.Errorf("%d connections are open, %d places known, timer %v; want nothing left", len(c.peers.open), len(c.peers.idle), c.peers.timer)
-	}
 }

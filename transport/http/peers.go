@@ -22,6 +22,7 @@ const (
 // answer to another that reads, which costs a small call a fourth of its time, and does not tell how much of a request
 // was written; so connections are kept and used here, and net/http reads the answers.
 type peers struct {
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
 	tls     *tls.Config
 	end     context.CancelFunc // ends dials
 	bind    func(context.Context) (context.Context, context.CancelFunc)
@@ -58,8 +59,9 @@ func newPeers(o Options) *peers {
 	}
 	config.NextProtos = []string{"http/1.1"}
 	return &peers{
-		tls: config,
-		end: end,
+		connect: (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		tls:     config,
+		end:     end,
 		bind: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			stop := context.AfterFunc(life, cancel)
@@ -180,8 +182,7 @@ func (p *peers) reap() {
 func (p *peers) dial(ctx context.Context, where place) (*conn, error) {
 	ctx, cancel := p.bind(ctx)
 	defer cancel()
-	dialer := net.Dialer{Timeout: dialTimeout}
-	raw, err := dialer.DialContext(ctx, "tcp", where.address)
+	raw, err := p.connect(ctx, "tcp", where.address)
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func (r *receiver) openGroup(ctx context.Context, stream *jetstream.StreamInfo) 
 		return err
 	}
 	if alone {
-		return r.recover(ctx, info)
+		return r.recover(info)
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func (b *Broker) poll(ctx context.Context, subject string) (listens, others bool
 // on the way when a connection broke or a process died. It refuses deliveries that this receiver never saw, by the
 // subjects that their acknowledgements go to; the server ignores those that were settled. Resetting the consumer would
 // bring back also what was handled behind the oldest unsettled one.
-func (r *receiver) recover(ctx context.Context, info *jetstream.ConsumerInfo) error {
+func (r *receiver) recover(info *jetstream.ConsumerInfo) error {
 	first, last := info.AckFloor.Stream+1, info.Delivered.Stream
 	if info.NumAckPending == 0 || last-first > maxRecover {
 		return nil // after AckWait
@@ -273,26 +273,17 @@ func (r *receiver) recover(ctx context.Context, info *jetstream.ConsumerInfo) er
 	for _, e := range r.unwritten {
 		done[e.sequence()] = true
 	}
-	var subject string
 	for seq := first; seq <= last; seq++ {
 		if r.hand[seq] != nil || done[seq] {
 			continue
 		}
-		subject = fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", r.stream, r.consumer, seq, info.Delivered.Consumer)
-		if err := r.b.nc.Publish(subject, []byte(returned)); err != nil {
+		r.spoken = fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", r.stream, r.consumer, seq, info.Delivered.Consumer)
+		if err := r.b.nc.Publish(r.spoken, []byte(returned)); err != nil {
 			return err
 		}
 	}
-	if subject == "" {
-		return nil
-	}
-	return r.heardOut(ctx, subject) // what is asked for before that could be something newer
-}
-
-// heardOut waits until the server has taken in all that it was told before, on the subject of an acknowledgement.
-func (r *receiver) heardOut(ctx context.Context, subject string) error {
-	_, err := r.b.nc.RequestWithContext(ctx, subject, []byte("+WPI"))
-	return err
+	r.heardOut() // before more is asked for
+	return nil
 }
 
 // useless reports whether trying again cannot help.

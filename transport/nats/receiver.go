@@ -207,6 +207,7 @@ func (r *receiver) acknowledge() {
 	settled := r.settled
 	r.settled = nil
 	r.mu.Unlock()
+	back := false
 	for _, e := range settled {
 		r.unsettled--
 		delete(r.hand, e.sequence())
@@ -221,11 +222,14 @@ func (r *receiver) acknowledge() {
 		case e.outcome == later:
 			r.say(e, fmt.Sprintf(`-NAK {"delay":%d}`, moverPause))
 		default:
-			r.say(e, returned)
+			back = r.say(e, returned) || back
 		}
 	}
 	for len(r.unwritten) > 0 && r.say(r.unwritten[0], "") {
 		r.unwritten = r.unwritten[1:]
+	}
+	if back { // before more is asked for, which could be something newer
+		r.heardOut()
 	}
 	r.look = r.look || len(settled) > 0 && len(r.hand) == 0
 }
@@ -308,13 +312,22 @@ func (r *receiver) release() {
 		return
 	default:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if r.reader {
-		_ = r.b.js.DeleteConsumer(ctx, r.stream, r.consumer) // else it ends by itself after readerIdle
+	if !r.reader {
+		r.heardOut()
 		return
 	}
-	if r.spoken != "" { // the answer comes after everything before was taken in; without it, deliveries may come again
-		_ = r.heardOut(ctx, r.spoken)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = r.b.js.DeleteConsumer(ctx, r.stream, r.consumer) // else it ends by itself after readerIdle
+}
+
+// heardOut waits until the server has taken in all that it was told about messages: it takes that in beside everything
+// else, but in order. Without a connection it does not wait; what was lost then comes again.
+func (r *receiver) heardOut() {
+	if r.spoken == "" || !r.b.nc.IsConnected() {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = r.b.nc.RequestWithContext(ctx, r.spoken, []byte("+WPI"))
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// Log is the outside view of a flow of messages: what publishers meant to send and what they were told, and what
+// account is the outside view of a flow of messages: what publishers meant to send and what they were told, and what
 // each group handled. The truth about losses comes from comparing the two, never from a broker's own counters.
 // Safe for concurrent use.
-type Log struct {
+type account struct {
 	mu      sync.Mutex
 	changed chan struct{}
 	entries map[identity]*entry
@@ -57,13 +57,12 @@ const (
 	rejected              // must not be handled
 )
 
-// NewLog returns an empty log.
-func NewLog() *Log {
-	return &Log{changed: make(chan struct{}), entries: make(map[identity]*entry), handled: make(map[string][]identity)}
+func newAccount() *account {
+	return &account{changed: make(chan struct{}), entries: make(map[identity]*entry), handled: make(map[string][]identity)}
 }
 
-// Sending notes what is about to be sent. The order of the calls is the order that is expected in each lane.
-func (l *Log) Sending(batch ...*transport.Envelope) {
+// sending notes what is about to be sent. The order of the calls is the order that is expected in each lane.
+func (l *account) sending(batch ...*transport.Envelope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range batch {
@@ -79,8 +78,8 @@ func (l *Log) Sending(batch ...*transport.Envelope) {
 	}
 }
 
-// Sent notes the answers. A confirmation is never taken back by a later failure of a repeat.
-func (l *Log) Sent(batch []*transport.Envelope, receipts []transport.Receipt) {
+// sent notes the answers. A confirmation is never taken back by a later failure of a repeat.
+func (l *account) sent(batch []*transport.Envelope, receipts []transport.Receipt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, e := range batch {
@@ -98,37 +97,37 @@ func (l *Log) Sent(batch []*transport.Envelope, receipts []transport.Receipt) {
 	l.wake()
 }
 
-// Handled notes that group handled e.
-func (l *Log) Handled(group string, e *transport.Envelope) {
+// took notes that group handled e.
+func (l *account) took(group string, e *transport.Envelope) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.handled[group] = append(l.handled[group], identify(e))
 	l.wake()
 }
 
-// Count is how many handlings of group are noted, repeated ones included.
-func (l *Log) Count(group string) int {
+// count is how many handlings of group are noted, repeated ones included.
+func (l *account) count(group string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.handled[group])
 }
 
 // handledBy reports whether group has handled the first copy of an ID.
-func (l *Log) handledBy(group, id string) bool {
+func (l *account) handledBy(group, id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Contains(l.handled[group], identity{id: id})
 }
 
-// Confirmed is how many messages are known to be stored.
-func (l *Log) Confirmed() int {
+// confirmations is how many messages are known to be stored.
+func (l *account) confirmations() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stored
 }
 
-// Until waits for holds, which is asked after each change, and reports whether it came true before ctx was done.
-func (l *Log) Until(ctx context.Context, holds func() bool) bool {
+// until waits for holds, which is asked after each change, and reports whether it came true before ctx was done.
+func (l *account) until(ctx context.Context, holds func() bool) bool {
 	for {
 		l.mu.Lock()
 		changed := l.changed
@@ -144,25 +143,25 @@ func (l *Log) Until(ctx context.Context, holds func() bool) bool {
 	}
 }
 
-// Settled waits until each group has handled everything that was confirmed for it, or ctx is done.
-func (l *Log) Settled(ctx context.Context, groups ...string) {
+// settled waits until each group has handled everything that was confirmed for it, or ctx is done.
+func (l *account) settled(ctx context.Context, groups ...string) {
 	for _, g := range groups {
 		targeted := l.elsewhere(g)
-		l.Until(ctx, func() bool {
-			return l.Count(g) >= l.Confirmed()-targeted && len(l.lost(g)) == 0 // the first is quick, the second is right
+		l.until(ctx, func() bool {
+			return l.count(g) >= l.confirmations()-targeted && len(l.lost(g)) == 0 // the first is quick, the second is right
 		})
 	}
 }
 
-// Faults are the deviations that a check allows.
-type Faults struct {
+// faults are the deviations that a check allows.
+type faults struct {
 	Duplicates bool // a fault was made that may hand messages out again
 	Unordered  bool // the channel promises no order
 }
 
-// Verify reports what a group's handlings have wrong: confirmed - handled and handled - sent must be empty, nothing
+// verify reports what a group's handlings have wrong: confirmed - handled and handled - sent must be empty, nothing
 // is handled twice or out of its lane's order but as allowed.
-func (l *Log) Verify(s *Scene, group string, allowed Faults) {
+func (l *account) verify(s *Scene, group string, allowed faults) {
 	report := func(what, want string, which []string) {
 		if len(which) > 0 {
 			s.Errorf("group %q: got %d %s (%s); want %s", group, len(which), what, clip(which), want)
@@ -207,7 +206,7 @@ func (l *Log) Verify(s *Scene, group string, allowed Faults) {
 	}
 }
 
-func (l *Log) lost(group string) (lost []string) {
+func (l *account) lost(group string) (lost []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	handled := make(map[identity]bool, len(l.handled[group]))
@@ -222,8 +221,8 @@ func (l *Log) lost(group string) (lost []string) {
 	return lost
 }
 
-// Summary is the log in numbers, for [Scene.Notef].
-func (l *Log) Summary(group string) string {
+// summary is the log in numbers, for [Scene.Notef].
+func (l *account) summary(group string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	open := 0
@@ -236,7 +235,7 @@ func (l *Log) Summary(group string) string {
 }
 
 // elsewhere is how many messages were sent to other groups only.
-func (l *Log) elsewhere(group string) (n int) {
+func (l *account) elsewhere(group string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range l.ordered {
@@ -247,7 +246,7 @@ func (l *Log) elsewhere(group string) (n int) {
 	return n
 }
 
-func (l *Log) wake() {
+func (l *account) wake() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }

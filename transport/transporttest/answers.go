@@ -15,10 +15,10 @@ import (
 )
 
 func oversizeCalls(ctx context.Context, s *Scene, p Peers) {
-	server, user := p.Connect(ctx, s), p.Connect(ctx, s)
+	server, user := p.connect(ctx, s), p.connect(ctx, s)
 	in, out := s.Address(), s.Address()
 	var handled atomic.Int32
-	a := s.Answer(ctx, server, map[string]answer{
+	a := s.answer(ctx, server, map[string]answer{
 		in: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 			handled.Add(1)
 			return &transport.Envelope{Body: []byte(fmt.Sprint(len(e.Body)))}, nil
@@ -52,9 +52,9 @@ func oversizeCalls(ctx context.Context, s *Scene, p Peers) {
 func digits(n int) []byte { return bytes.Repeat([]byte("1"), n) }
 
 func unknownAddress(ctx context.Context, s *Scene, p Peers) {
-	server, user := p.Connect(ctx, s), p.Connect(ctx, s)
+	server, user := p.connect(ctx, s), p.connect(ctx, s)
 	known := s.Address()
-	a := s.Answer(ctx, server, map[string]answer{known: echo})
+	a := s.answer(ctx, server, map[string]answer{known: echo})
 	for _, address := range []string{s.Address(), known + ".more", strings.TrimSuffix(known, known[strings.LastIndex(known, "."):])} {
 		_, err := call(ctx, user, a.peer, address, "unknown")
 		s.notSent("an address that nobody answers", s.failed("a call to "+address, err, transport.Unimplemented), true)
@@ -63,10 +63,10 @@ func unknownAddress(ctx context.Context, s *Scene, p Peers) {
 }
 
 func severalAnswers(ctx context.Context, s *Scene, p Peers) {
-	server, user := p.Connect(ctx, s), p.Connect(ctx, s)
+	server, user := p.connect(ctx, s), p.connect(ctx, s)
 	one, two, three := s.Address(), s.Address(), s.Address()
-	first := s.Answer(ctx, server, map[string]answer{one: echo})
-	second := s.Answer(ctx, server, map[string]answer{two: echo})
+	first := s.answer(ctx, server, map[string]answer{one: echo})
+	second := s.answer(ctx, server, map[string]answer{two: echo})
 	s.works(ctx, "the first Answer", user, first.peer, one)
 	s.works(ctx, "the second Answer", user, second.peer, two)
 
@@ -83,19 +83,19 @@ func severalAnswers(ctx context.Context, s *Scene, p Peers) {
 	_, err := call(ctx, user, first.peer, three, "three")
 	s.failed("an address of the refused Answer", err, transport.Unimplemented)
 
-	first.Stop(ctx, s)
+	first.stop(ctx, s)
 	s.works(ctx, "the second Answer after the first has ended", user, second.peer, two)
 	_, err = call(ctx, user, second.peer, one, "one")
 	s.notSent("an address of the ended Answer", s.failed("an address of the ended Answer", err, transport.Unimplemented, transport.Unavailable), true)
-	again := s.Answer(ctx, server, map[string]answer{one: echo, three: echo})
+	again := s.answer(ctx, server, map[string]answer{one: echo, three: echo})
 	s.works(ctx, "an address that was free again", user, again.peer, one)
 }
 
 func drain(ctx context.Context, s *Scene, p Peers) {
-	server, user, address := p.Connect(ctx, s), p.Connect(ctx, s), s.Address()
+	server, user, address := p.connect(ctx, s), p.connect(ctx, s), s.Address()
 	const running = 5
 	begun, release := make(chan struct{}, 100), make(chan struct{})
-	a := s.Answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+	a := s.answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		begun <- struct{}{}
 		<-release
 		return echo(ctx, e)
@@ -117,7 +117,7 @@ func drain(ctx context.Context, s *Scene, p Peers) {
 		s.Errorf("Answer returned %v while requests ran; want it to wait for them", a.err)
 	case <-time.After(50 * time.Millisecond):
 	}
-	for _, c := range []transport.Caller{user, p.Connect(ctx, s)} { // over the connections that exist, and over new ones
+	for _, c := range []transport.Caller{user, p.connect(ctx, s)} { // over the connections that exist, and over new ones
 		soon, cancel := context.WithTimeout(ctx, 10*time.Second)
 		_, err := call(soon, c, a.peer, address, "late")
 		cancel()
@@ -128,16 +128,16 @@ func drain(ctx context.Context, s *Scene, p Peers) {
 	}
 	close(release)
 	calls.Wait()
-	a.Wait(ctx, s)
+	a.wait(ctx, s)
 }
 
 func concurrentCalls(ctx context.Context, s *Scene, p Peers) {
-	server, user, address := p.Connect(ctx, s), p.Connect(ctx, s), s.Address()
+	server, user, address := p.connect(ctx, s), p.connect(ctx, s), s.Address()
 	const callers = 100
 	var together sync.WaitGroup // all are in their handlers at once
 	together.Add(callers)
 	var once [callers]sync.Once
-	a := s.Answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+	a := s.answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		var i int
 		if _, err := fmt.Sscanf(e.ID, "caller-%d-", &i); err != nil {
 			return nil, err
@@ -164,9 +164,9 @@ func concurrentCalls(ctx context.Context, s *Scene, p Peers) {
 }
 
 func envelopesCross(ctx context.Context, s *Scene, p Peers) {
-	server, user, address := p.Connect(ctx, s), p.Connect(ctx, s), s.Address()
+	server, user, address := p.connect(ctx, s), p.connect(ctx, s), s.Address()
 	seen := make(chan *transport.Envelope, 1)
-	a := s.Answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+	a := s.answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		seen <- e
 		return echo(ctx, e)
 	}})
@@ -214,9 +214,9 @@ func callersLeakNothing(ctx context.Context, s *Scene, p Peers) {
 		if err != nil {
 			s.Fatalf("opening a caller for the %d. time: %v", i+1, err)
 		}
-		a := s.Answer(ctx, server, map[string]answer{address: echo})
+		a := s.answer(ctx, server, map[string]answer{address: echo})
 		s.works(ctx, "a call", user, a.peer, address)
-		a.Stop(ctx, s)
+		a.stop(ctx, s)
 		for _, c := range []transport.Caller{user, server} {
 			if err := c.Close(ctx); err != nil {
 				s.Errorf("Close = %v; want nil", err)

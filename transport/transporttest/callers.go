@@ -82,8 +82,8 @@ func RunCaller(t *testing.T, target Target[Peers], o Options) []Result {
 	return Callers().Run(t, target, o)
 }
 
-// Connect opens a Caller that is closed with the scene.
-func (p Peers) Connect(ctx context.Context, s *Scene) transport.Caller {
+// connect opens a Caller that is closed with the scene.
+func (p Peers) connect(ctx context.Context, s *Scene) transport.Caller {
 	c, err := p.Open(ctx)
 	if err != nil {
 		s.Fatalf("opening a caller: %v", err)
@@ -99,19 +99,19 @@ func (p Peers) Connect(ctx context.Context, s *Scene) transport.Caller {
 // answer is what a handler does.
 type answer = func(context.Context, *transport.Envelope) (*transport.Envelope, error)
 
-// Answerer is an Answer that runs.
-type Answerer struct {
-	Receiver
+// answerer is an Answer that runs.
+type answerer struct {
+	receiver
 	peer string
 }
 
-// Answer serves handlers by address and returns once others can reach them.
-func (s *Scene) Answer(ctx context.Context, c transport.Caller, handlers map[string]answer) *Answerer {
+// answer serves handlers by address and returns once others can reach them.
+func (s *Scene) answer(ctx context.Context, c transport.Caller, handlers map[string]answer) *answerer {
 	var endpoints []transport.Endpoint
 	for address, h := range handlers {
 		endpoints = append(endpoints, transport.Endpoint{Address: address, Answer: h})
 	}
-	x := &Answerer{Receiver: Receiver{ended: make(chan struct{})}}
+	x := &answerer{receiver: receiver{ended: make(chan struct{})}}
 	ready := make(chan string, 1)
 	var serving context.Context
 	serving, x.cancel = context.WithCancel(ctx)

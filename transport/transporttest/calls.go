@@ -16,7 +16,7 @@ import (
 const rounding = 2 * time.Millisecond
 
 func deadlineTravels(ctx context.Context, s *Scene, p Peers) {
-	front, back, user := p.Connect(ctx, s), p.Connect(ctx, s), p.Connect(ctx, s)
+	front, back, user := p.connect(ctx, s), p.connect(ctx, s), p.connect(ctx, s)
 	first, second, slow := s.Address(), s.Address(), s.Address()
 	left := make(chan time.Duration, 2)
 	note := func(ctx context.Context) {
@@ -27,7 +27,7 @@ func deadlineTravels(ctx context.Context, s *Scene, p Peers) {
 		left <- time.Until(deadline)
 	}
 	stopped, release := make(chan error, 1), make(chan struct{})
-	behind := s.Answer(ctx, back, map[string]answer{
+	behind := s.answer(ctx, back, map[string]answer{
 		second: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 			note(ctx)
 			return echo(ctx, e)
@@ -39,7 +39,7 @@ func deadlineTravels(ctx context.Context, s *Scene, p Peers) {
 			return nil, ctx.Err()
 		},
 	})
-	entry := s.Answer(ctx, front, map[string]answer{
+	entry := s.answer(ctx, front, map[string]answer{
 		first: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 			note(ctx)
 			time.Sleep(50 * time.Millisecond) // a handler's work
@@ -78,9 +78,9 @@ func deadlineTravels(ctx context.Context, s *Scene, p Peers) {
 }
 
 func cancellationTravels(ctx context.Context, s *Scene, p Peers) {
-	server, user := p.Connect(ctx, s), p.Connect(ctx, s)
+	server, user := p.connect(ctx, s), p.connect(ctx, s)
 	address, begun, stopped := s.Address(), make(chan struct{}), make(chan struct{})
-	a := s.Answer(ctx, server, map[string]answer{address: func(ctx context.Context, _ *transport.Envelope) (*transport.Envelope, error) {
+	a := s.answer(ctx, server, map[string]answer{address: func(ctx context.Context, _ *transport.Envelope) (*transport.Envelope, error) {
 		close(begun)
 		<-ctx.Done()
 		close(stopped)
@@ -106,14 +106,14 @@ func cancellationTravels(ctx context.Context, s *Scene, p Peers) {
 }
 
 func notSentIsTrue(ctx context.Context, s *Scene, p Peers) {
-	user, address := p.Connect(ctx, s), s.Address()
+	user, address := p.connect(ctx, s), s.Address()
 	var handled atomic.Int32
 	count := func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		handled.Add(1)
 		return echo(ctx, e)
 	}
-	short := p.Connect(ctx, s)
-	gone := s.Answer(ctx, short, map[string]answer{address: count})
+	short := p.connect(ctx, s)
+	gone := s.answer(ctx, short, map[string]answer{address: count})
 	s.works(ctx, "a call", user, gone.peer, address)
 
 	done, cancel := context.WithCancel(ctx)
@@ -121,13 +121,13 @@ func notSentIsTrue(ctx context.Context, s *Scene, p Peers) {
 	_, err := call(done, user, gone.peer, address, "done")
 	s.notSent("a call with a context that is done", s.failed("a call with a context that is done", err, transport.Canceled), true)
 
-	gone.Stop(ctx, s)
+	gone.stop(ctx, s)
 	if err := short.Close(ctx); err != nil {
 		s.Errorf("Close = %v; want nil", err)
 	}
 	_, err = call(ctx, user, gone.peer, address, "nobody") // over the connection that the first call left, perhaps: it may break unexplained
 	s.failed("the first call after the peer has gone", err, transport.Unavailable)
-	for _, c := range []transport.Caller{user, p.Connect(ctx, s)} {
+	for _, c := range []transport.Caller{user, p.connect(ctx, s)} {
 		_, err := call(ctx, c, gone.peer, address, "nobody")
 		s.notSent("a call when nobody listens", s.failed("a call when nobody listens", err, transport.Unavailable), true)
 	}
@@ -135,8 +135,8 @@ func notSentIsTrue(ctx context.Context, s *Scene, p Peers) {
 		s.Errorf("handlers ran %d times; want once", got)
 	}
 
-	server, begun, release := p.Connect(ctx, s), make(chan struct{}), make(chan struct{})
-	a := s.Answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+	server, begun, release := p.connect(ctx, s), make(chan struct{}), make(chan struct{})
+	a := s.answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		close(begun)
 		<-release
 		return echo(ctx, e)
@@ -175,7 +175,7 @@ func (s *Scene) closedCaller(ctx context.Context, c transport.Caller, peer, addr
 }
 
 func errorsCross(ctx context.Context, s *Scene, p Peers) {
-	server, user, address := p.Connect(ctx, s), p.Connect(ctx, s), s.Address()
+	server, user, address := p.connect(ctx, s), p.connect(ctx, s), s.Address()
 	codes := []transport.Code{transport.Canceled, transport.InvalidArgument, transport.DeadlineExceeded, transport.NotFound,
 		transport.AlreadyExists, transport.PermissionDenied, transport.Unauthenticated, transport.ResourceExhausted,
 		transport.FailedPrecondition, transport.Aborted, transport.Unimplemented, transport.Unavailable, transport.Internal, transport.Unknown}
@@ -191,7 +191,7 @@ func errorsCross(ctx context.Context, s *Scene, p Peers) {
 		// A handler that passes on what became of a call of its own:
 		&transport.Error{Code: transport.Unavailable, NotSent: true, Peer: "elsewhere", Address: "other.v1.thing", Message: "nobody there"},
 	)
-	a := s.Answer(ctx, server, map[string]answer{address: func(_ context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+	a := s.answer(ctx, server, map[string]answer{address: func(_ context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		var i int
 		if _, err := fmt.Sscanf(e.ID, "error-%d", &i); err != nil {
 			return nil, err
@@ -213,10 +213,10 @@ func errorsCross(ctx context.Context, s *Scene, p Peers) {
 }
 
 func panicsAreInternal(ctx context.Context, s *Scene, p Peers) {
-	server, user := p.Connect(ctx, s), p.Connect(ctx, s)
+	server, user := p.connect(ctx, s), p.connect(ctx, s)
 	panics, fails, good := s.Address(), s.Address(), s.Address()
 	const secret = "password-4711"
-	a := s.Answer(ctx, server, map[string]answer{
+	a := s.answer(ctx, server, map[string]answer{
 		panics: func(context.Context, *transport.Envelope) (*transport.Envelope, error) { panic(secret) },
 		fails: func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
 			return nil, errors.New(secret)

@@ -14,14 +14,14 @@ import (
 )
 
 func killedConsumer(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	random := rand.New(rand.NewPCG(13, 13)) // always the same points
 	rounds, cut := s.Count(5, 50), 0
 	for round := range rounds {
-		log.MustSend(ctx, s, b, messages(c, fmt.Sprintf("m%d", round), 1, 40)...)
+		log.mustSend(ctx, s, b, messages(c, fmt.Sprintf("m%d", round), 1, 40)...)
 		begins, due, heard, ended := 1+random.IntN(30), make(chan struct{}), 0, 0
-		p := site.Process(ctx, s, func(words []string) {
+		p := site.process(ctx, s, func(words []string) {
 			switch words[0] {
 			case "begin":
 				if heard++; heard == begins {
@@ -29,7 +29,7 @@ func killedConsumer(ctx context.Context, s *Scene, site Site) {
 				}
 			case "end":
 				ended++
-				log.Handled("", &transport.Envelope{ID: words[1]})
+				log.took("", &transport.Envelope{ID: words[1]})
 			}
 		}, "receive", c.Address, "0")
 		select {
@@ -39,16 +39,16 @@ func killedConsumer(ctx context.Context, s *Scene, site Site) {
 		case <-ctx.Done():
 			s.Fatalf("the consumer began %d messages in time; want %d", heard, begins)
 		}
-		p.Kill()
+		p.kill()
 		cut += heard - ended
 	}
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{Duplicates: true, Unordered: true})
-	s.Notef("consumer killed %d times in the middle of %d handlings: %s", rounds, cut, log.Summary(""))
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{Duplicates: true, Unordered: true})
+	s.Notef("consumer killed %d times in the middle of %d handlings: %s", rounds, cut, log.summary(""))
 	if cut == 0 {
 		s.Errorf("got no handling cut by %d kills; want some, else nothing was tried", rounds)
 	}
-	if got, most := log.Count("")-log.Confirmed(), 8*rounds; got > most {
+	if got, most := log.count("")-log.confirmations(), 8*rounds; got > most {
 		s.Errorf("got %d messages handled again; want at most the 8 in flight at each of %d kills", got, rounds)
 	}
 }
@@ -62,14 +62,14 @@ func notBefore(ctx context.Context, s *Scene, site Site) {
 	if b.Features().Delay == 0 {
 		s.Fatalf("Features.Delay = 0: this broker carries no NotBefore; want a declaration that says so")
 	}
-	c := s.Declare(ctx, b, transport.Queue, 0)
-	topic := s.Declare(ctx, b, transport.Topic, 0)
-	log, delays := NewLog(), []time.Duration{1500 * time.Millisecond, 300 * time.Millisecond, 700*time.Millisecond + 1, -time.Hour}
+	c := s.channel(ctx, b, transport.Queue, 0)
+	topic := s.channel(ctx, b, transport.Topic, 0)
+	log, delays := newAccount(), []time.Duration{1500 * time.Millisecond, 300 * time.Millisecond, 700*time.Millisecond + 1, -time.Hour}
 	began := time.Now()
 	due := func(i int) time.Time { return began.Add(delays[i]) }
 	take := func(d *transport.Delivery) {
 		now, e := time.Now(), d.Envelope
-		log.Take("g")(d)
+		log.take("g")(d)
 		var i int
 		if _, err := fmt.Sscanf(e.ID, "later-%d", &i); err != nil {
 			return // the prompt one
@@ -78,9 +78,9 @@ func notBefore(ctx context.Context, s *Scene, site Site) {
 			s.Errorf("message %s came %v after its time; want 0s to %v", e.ID, after, lateness)
 		}
 	}
-	s.Receive(ctx, b, transport.Route{Channel: c}, take)
-	s.Receive(ctx, b, transport.Route{Channel: topic, Group: "g"}, take)
-	s.Receive(ctx, b, transport.Route{Channel: topic, Group: "h"}, log.Take("h"))
+	s.receive(ctx, b, transport.Route{Channel: c}, take)
+	s.receive(ctx, b, transport.Route{Channel: topic, Group: "g"}, take)
+	s.receive(ctx, b, transport.Route{Channel: topic, Group: "h"}, log.take("h"))
 	for i := range delays {
 		for _, channel := range []transport.Channel{c, topic} {
 			e := message(channel, "later", "k", i)
@@ -88,20 +88,20 @@ func notBefore(ctx context.Context, s *Scene, site Site) {
 			if channel.Pattern == transport.Topic {
 				e.Group, e.Copy = "g", "a4"
 			}
-			log.MustSend(ctx, s, b, e)
+			log.mustSend(ctx, s, b, e)
 			if b.Features().Dedupe > 0 {
-				log.MustSend(ctx, s, b, e)
+				log.mustSend(ctx, s, b, e)
 			}
 		}
 	}
-	log.MustSend(ctx, s, b, message(c, "prompt", "k", 0))
-	log.Until(ctx, func() bool { return log.handledBy("g", "prompt-0") })
+	log.mustSend(ctx, s, b, message(c, "prompt", "k", 0))
+	log.until(ctx, func() bool { return log.handledBy("g", "prompt-0") })
 	if time.Now().After(due(0)) {
 		s.Errorf("a message without NotBefore came after one that was to wait %v; want it at once", delays[0])
 	}
-	log.Settled(ctx, "g")
-	log.Verify(s, "g", Faults{Unordered: true})
-	if got := log.Count("h"); got != 0 {
+	log.settled(ctx, "g")
+	log.verify(s, "g", faults{Unordered: true})
+	if got := log.count("h"); got != 0 {
 		s.Errorf("group h got %d delayed copies that were for group g; want none", got)
 	}
 }
@@ -118,7 +118,7 @@ func bodiesAreOpaque(ctx context.Context, s *Scene, site Site) {
 	bodies := [][]byte{nil, {}, {0}, []byte("x"), all, []byte("\xff\xfe{not json"), []byte("{"), []byte("a\r\nb\r\n\r\n"),
 		[]byte(" padded "), []byte(strings.Repeat("compress me ", 1000)), largest}
 	var sent []*transport.Envelope
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	for i, body := range bodies {
 		e := message(c, "body", "k", i)
 		e.Body = body
@@ -132,67 +132,67 @@ func bodiesAreOpaque(ctx context.Context, s *Scene, site Site) {
 
 // roundTrip sends envelopes and compares what arrives with them.
 func (s *Scene) roundTrip(ctx context.Context, b transport.Broker, c transport.Channel, sent []*transport.Envelope) {
-	log := NewLog()
+	log := newAccount()
 	want := make(map[identity]*transport.Envelope)
 	for _, e := range sent {
 		want[identify(e)] = e
 	}
-	log.MustSend(ctx, s, b, sent...)
-	r := s.Receive(ctx, b, transport.Route{Channel: c}, func(d *transport.Delivery) {
+	log.mustSend(ctx, s, b, sent...)
+	r := s.receive(ctx, b, transport.Route{Channel: c}, func(d *transport.Delivery) {
 		if e := want[identify(d.Envelope)]; e != nil {
 			for _, what := range Differences(e, d.Envelope) {
 				s.Errorf("message %v: %s", identify(e), what)
 			}
 		}
-		log.Take("")(d)
+		log.take("")(d)
 	})
-	log.Settled(ctx, "")
-	r.Stop(ctx, s)
-	log.Verify(s, "", Faults{Unordered: true})
+	log.settled(ctx, "")
+	r.stop(ctx, s)
+	log.verify(s, "", faults{Unordered: true})
 }
 
 func competingConsumers(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	rounds := s.Count(4, 10)
 	var publisher sync.WaitGroup
 	defer publisher.Wait()
 	publisher.Go(func() {
 		for i := range rounds {
 			for _, e := range messages(c, fmt.Sprintf("m%d", i), 4, s.Count(100, 1000)) {
-				log.Send(ctx, s, b, e)
+				log.send(ctx, s, b, e)
 			}
 		}
 	})
 	shares := make([]int, rounds+2) // by consumer, guarded by mu
 	var mu sync.Mutex
-	consume := func(i int) *Receiver {
+	consume := func(i int) *receiver {
 		own := site.Connect(ctx, s)
-		return s.Receive(ctx, own, transport.Route{Channel: c, Credit: transport.NewCredit(16)}, func(d *transport.Delivery) {
+		return s.receive(ctx, own, transport.Route{Channel: c, Credit: transport.NewCredit(16)}, func(d *transport.Delivery) {
 			s.Go(func() {
 				time.Sleep(time.Millisecond) // a handler's work
 				mu.Lock()
 				shares[i]++
 				mu.Unlock()
-				log.Take("")(d)
+				log.take("")(d)
 			})
 		})
 	}
-	consumers := []*Receiver{consume(0), consume(1)}
+	consumers := []*receiver{consume(0), consume(1)}
 	for i := range rounds {
 		goal := (i + 1) * s.Count(100, 1000) / 2
-		log.Until(ctx, func() bool { return log.Count("") >= goal })
+		log.until(ctx, func() bool { return log.count("") >= goal })
 		consumers = append(consumers, consume(i+2))
-		consumers[i].Stop(ctx, s)
+		consumers[i].stop(ctx, s)
 	}
 	publisher.Wait()
-	log.Settled(ctx, "")
-	log.Empty(ctx, s, b, c, "")
-	log.Verify(s, "", Faults{Unordered: true})
+	log.settled(ctx, "")
+	log.empty(ctx, s, b, c, "")
+	log.verify(s, "", faults{Unordered: true})
 	mu.Lock()
 	defer mu.Unlock()
 	s.Notef("messages by consumer: %v", shares)
-	if slices.Max(shares) == log.Count("") {
+	if slices.Max(shares) == log.count("") {
 		s.Errorf("messages by consumer = %v; want them shared", shares)
 	}
 }
@@ -205,7 +205,7 @@ func fanOut(ctx context.Context, s *Scene, site Site) {
 	}
 	for _, p := range patterns {
 		for _, partitions := range []int{0, 3} {
-			c := s.Declare(ctx, b, p, partitions)
+			c := s.channel(ctx, b, p, partitions)
 			s.declare(ctx, other, c)
 			s.fanOut(ctx, b, other, c)
 		}
@@ -213,25 +213,25 @@ func fanOut(ctx context.Context, s *Scene, site Site) {
 }
 
 func (s *Scene) fanOut(ctx context.Context, b, other transport.Broker, c transport.Channel) {
-	log, n := NewLog(), s.Count(50, 1000)
-	faults := Faults{Unordered: c.Partitions == 0}
+	log, n := newAccount(), s.Count(50, 1000)
+	faults := faults{Unordered: c.Partitions == 0}
 	route := func(group string) transport.Route { return transport.Route{Channel: c, Group: group} }
-	s.Receive(ctx, b, route("mail"), log.Take("mail"))
+	s.receive(ctx, b, route("mail"), log.take("mail"))
 	if c.Partitions == 0 { // several processes on one partitioned channel are another promise
-		s.Receive(ctx, other, route("mail"), log.Take("mail"))
+		s.receive(ctx, other, route("mail"), log.take("mail"))
 	}
-	stock := s.Receive(ctx, other, route("stock"), log.Take("stock"))
-	s.Receive(ctx, other, route("fraud"), log.Take("fraud"))
-	for i, r := range log.MustSend(ctx, s, b, messages(c, "all", 5, n)...) {
+	stock := s.receive(ctx, other, route("stock"), log.take("stock"))
+	s.receive(ctx, other, route("fraud"), log.take("fraud"))
+	for i, r := range log.mustSend(ctx, s, b, messages(c, "all", 5, n)...) {
 		if want := 3; b.Features().Audience && r.Groups != want {
 			s.Errorf("%v: receipt %d: Groups = %d; want %d", c.Pattern, i, r.Groups, want)
 			break
 		}
 	}
-	log.Settled(ctx, "mail", "stock", "fraud")
+	log.settled(ctx, "mail", "stock", "fraud")
 
-	stock.Stop(ctx, s) // a registered group gets what was sent while nobody received for it
-	log.MustSend(ctx, s, b, messages(c, "meanwhile", 5, n)...)
+	stock.stop(ctx, s) // a registered group gets what was sent while nobody received for it
+	log.mustSend(ctx, s, b, messages(c, "meanwhile", 5, n)...)
 	var copies []*transport.Envelope
 	for i, e := range messages(c, "all", 5, 10) { // as two groups that failed the same messages send them
 		for _, group := range []string{"stock", "mail"} {
@@ -240,13 +240,13 @@ func (s *Scene) fanOut(ctx context.Context, b, other transport.Broker, c transpo
 			copies = append(copies, &again)
 		}
 	}
-	log.MustSend(ctx, s, b, copies...)
-	s.Receive(ctx, other, route("stock"), log.Take("stock"))
-	log.MustSend(ctx, s, b, messages(c, "last", 5, 5)...)
-	log.Settled(ctx, "mail", "stock", "fraud")
+	log.mustSend(ctx, s, b, copies...)
+	s.receive(ctx, other, route("stock"), log.take("stock"))
+	log.mustSend(ctx, s, b, messages(c, "last", 5, 5)...)
+	log.settled(ctx, "mail", "stock", "fraud")
 	for _, group := range []string{"mail", "stock", "fraud"} {
-		log.Empty(ctx, s, b, c, group)
-		log.Verify(s, group, faults)
+		log.empty(ctx, s, b, c, group)
+		log.verify(s, group, faults)
 	}
 	s.groups(ctx, b, c)
 }
@@ -262,13 +262,13 @@ func (s *Scene) groups(ctx context.Context, b transport.Broker, c transport.Chan
 
 func identityIsStable(ctx context.Context, s *Scene, site Site) {
 	b := site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	ids := []string{"a", "A", "a.b", "a*b", "a>b", "*", ">", ".", "..", "a/b", "%41", "%", "\"", "'", "\\", "{}", "$x", "=?utf-8?q?a?=",
 		"01890a5d-ac96-774b-bcce-b302099a8057", strings.Repeat("i", transport.MaxIDBytes)}
 	for i := range s.Count(300, 100_000) {
 		ids = append(ids, "n"+strconv.Itoa(i))
 	}
-	log, want := NewLog(), make(map[string]*transport.Envelope)
+	log, want := newAccount(), make(map[string]*transport.Envelope)
 	var batch []*transport.Envelope
 	for i, id := range ids {
 		e := message(c, "source", "k", i)
@@ -278,10 +278,10 @@ func identityIsStable(ctx context.Context, s *Scene, site Site) {
 	}
 	var mu sync.Mutex
 	returned := make(map[string]bool)
-	s.Receive(ctx, b, transport.Route{Channel: c}, func(d *transport.Delivery) {
+	s.receive(ctx, b, transport.Route{Channel: c}, func(d *transport.Delivery) {
 		e := want[d.Envelope.ID]
 		if e == nil {
-			log.Take("")(d) // noted as invented
+			log.take("")(d) // noted as invented
 			return
 		}
 		for _, what := range Differences(e, d.Envelope) {
@@ -296,14 +296,14 @@ func identityIsStable(ctx context.Context, s *Scene, site Site) {
 			d.Settle(transport.Return)
 			return
 		}
-		log.Handled("", e)
+		log.took("", e)
 		d.Settle(transport.Done)
 	})
 	for len(batch) > 0 {
 		n := min(100, len(batch))
-		log.MustSend(ctx, s, b, batch[:n]...)
+		log.mustSend(ctx, s, b, batch[:n]...)
 		batch = batch[n:]
 	}
-	log.Settled(ctx, "")
-	log.Verify(s, "", Faults{Unordered: true})
+	log.settled(ctx, "")
+	log.verify(s, "", faults{Unordered: true})
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// Differences are the fields in which a received envelope is not what was sent. What the seam lets a driver fill in
-// is none: an empty Source, ContentType or Attempt.
+// Differences are the fields in which a received envelope is not what was sent. What a driver may
+// fill in is no difference: an empty Source, ContentType or Attempt.
 func Differences(sent, got *transport.Envelope) (diffs []string) {
 	differ := func(name string, got, want any) {
 		diffs = append(diffs, fmt.Sprintf("got %s %.100q; want %.100q", name, fmt.Sprint(got), fmt.Sprint(want)))
@@ -74,7 +74,7 @@ func texts() []string {
 
 func headersUnharmed(ctx context.Context, s *Scene, site Site) {
 	b := site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 2)
+	c := s.channel(ctx, b, transport.Queue, 2)
 	var sent []*transport.Envelope
 	add := func(change func(e *transport.Envelope)) {
 		e := message(c, "header", "k", len(sent))
@@ -101,7 +101,7 @@ func headersUnharmed(ctx context.Context, s *Scene, site Site) {
 	})
 	s.roundTrip(ctx, b, c, sent)
 
-	log := NewLog()
+	log := newAccount()
 	for i, spoil := range []func(*transport.Envelope){
 		func(e *transport.Envelope) { e.Headers = map[string]string{"h": "a\r\nb: c"} },
 		func(e *transport.Envelope) { e.Headers = map[string]string{"h": "a\nb"} },
@@ -120,19 +120,19 @@ func headersUnharmed(ctx context.Context, s *Scene, site Site) {
 	} {
 		e := message(c, "bad", "k", i)
 		spoil(e)
-		if r := log.Send(ctx, s, b, e)[0]; !errors.Is(r.Err, transport.ErrRefused) {
+		if r := log.send(ctx, s, b, e)[0]; !errors.Is(r.Err, transport.ErrRefused) {
 			s.Errorf("receipt of a message that cannot be carried unharmed (key %q, id %q, source %q, headers %.60q) = %v; want ErrRefused",
 				e.Key, e.ID, e.Source, e.Headers, r.Err)
 		}
 	}
-	log.MustSend(ctx, s, b, message(c, "last", "k", 0))
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{})
+	log.mustSend(ctx, s, b, message(c, "last", "k", 0))
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{})
 }
 
 func traceSurvives(ctx context.Context, s *Scene, site Site) {
 	b := site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Topic, 0)
+	c := s.channel(ctx, b, transport.Topic, 0)
 	original := message(c, "trace", "k", 0)
 	original.Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	original.Headers = map[string]string{
@@ -146,9 +146,9 @@ func traceSurvives(ctx context.Context, s *Scene, site Site) {
 	if b.Features().Delay == 0 {
 		delete(want, "a3")
 	}
-	log := NewLog()
+	log := newAccount()
 	returned := make(map[string]bool)
-	s.Receive(ctx, b, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(1)}, func(d *transport.Delivery) {
+	s.receive(ctx, b, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(1)}, func(d *transport.Delivery) {
 		if e := want[d.Envelope.Copy]; e != nil {
 			for _, what := range Differences(e, d.Envelope) {
 				s.Errorf("copy %q: %s", e.Copy, what)
@@ -159,11 +159,11 @@ func traceSurvives(ctx context.Context, s *Scene, site Site) {
 			d.Settle(transport.Return)
 			return
 		}
-		log.Take("g")(d)
+		log.take("g")(d)
 	})
 	for _, e := range want {
-		log.MustSend(ctx, s, b, e)
+		log.mustSend(ctx, s, b, e)
 	}
-	log.Settled(ctx, "g")
-	log.Verify(s, "g", Faults{Unordered: true})
+	log.settled(ctx, "g")
+	log.verify(s, "g", faults{Unordered: true})
 }

@@ -27,9 +27,9 @@ func messages(c transport.Channel, source string, keys, n int) []*transport.Enve
 	return batch
 }
 
-// Send sends a batch once and notes it.
-func (l *Log) Send(ctx context.Context, s *Scene, b transport.Broker, batch ...*transport.Envelope) []transport.Receipt {
-	l.Sending(batch...)
+// send sends a batch once and notes it.
+func (l *account) send(ctx context.Context, s *Scene, b transport.Broker, batch ...*transport.Envelope) []transport.Receipt {
+	l.sending(batch...)
 	receipts := b.Send(ctx, batch)
 	if got := len(receipts); got != len(batch) {
 		s.Errorf("Send of %d messages = %d receipts; want one for each", len(batch), got)
@@ -38,15 +38,15 @@ func (l *Log) Send(ctx context.Context, s *Scene, b transport.Broker, batch ...*
 			receipts[i].Err = errNoReceipt
 		}
 	}
-	l.Sent(batch, receipts)
+	l.sent(batch, receipts)
 	return receipts
 }
 
 var errNoReceipt = errors.New("no receipt") // outcome unknown
 
-// MustSend sends a batch once and wants it stored.
-func (l *Log) MustSend(ctx context.Context, s *Scene, b transport.Broker, batch ...*transport.Envelope) []transport.Receipt {
-	receipts := l.Send(ctx, s, b, batch...)
+// mustSend sends a batch once and wants it stored.
+func (l *account) mustSend(ctx context.Context, s *Scene, b transport.Broker, batch ...*transport.Envelope) []transport.Receipt {
+	receipts := l.send(ctx, s, b, batch...)
 	for i, r := range receipts {
 		if r.Err != nil {
 			s.Fatalf("sending %v: %v; want it stored", identify(batch[i]), r.Err)
@@ -55,11 +55,11 @@ func (l *Log) MustSend(ctx context.Context, s *Scene, b transport.Broker, batch 
 	return receipts
 }
 
-// Insist repeats a message until it is stored, as delivery and clients do while a broker is away.
-func (l *Log) Insist(ctx context.Context, s *Scene, b transport.Broker, e *transport.Envelope) {
+// insist repeats a message until it is stored, as delivery and clients do while a broker is away.
+func (l *account) insist(ctx context.Context, s *Scene, b transport.Broker, e *transport.Envelope) {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		err := l.Send(attempt, s, b, e)[0].Err
+		err := l.send(attempt, s, b, e)[0].Err
 		cancel()
 		if err == nil {
 			return
@@ -72,24 +72,24 @@ func (l *Log) Insist(ctx context.Context, s *Scene, b transport.Broker, e *trans
 	}
 }
 
-// Take is a handler that notes a delivery for group and settles it at once.
-func (l *Log) Take(group string) func(*transport.Delivery) {
+// take is a handler that notes a delivery for group and settles it at once.
+func (l *account) take(group string) func(*transport.Delivery) {
 	return func(d *transport.Delivery) {
-		l.Handled(group, d.Envelope)
+		l.took(group, d.Envelope)
 		d.Settle(transport.Done)
 	}
 }
 
-// Drain receives what a queue still holds, until everything that was confirmed is handled.
-func (l *Log) Drain(ctx context.Context, s *Scene, b transport.Broker, c transport.Channel) {
-	r := s.Receive(ctx, b, transport.Route{Channel: c}, l.Take(""))
-	l.Settled(ctx, "")
-	l.Empty(ctx, s, b, c, "")
-	r.Stop(ctx, s)
+// drain receives what a queue still holds, until everything that was confirmed is handled.
+func (l *account) drain(ctx context.Context, s *Scene, b transport.Broker, c transport.Channel) {
+	r := s.receive(ctx, b, transport.Route{Channel: c}, l.take(""))
+	l.settled(ctx, "")
+	l.empty(ctx, s, b, c, "")
+	r.stop(ctx, s)
 }
 
-// Empty waits until nothing waits for a group.
-func (l *Log) Empty(ctx context.Context, s *Scene, b transport.Broker, c transport.Channel, group string) {
+// empty waits until nothing waits for a group.
+func (l *account) empty(ctx context.Context, s *Scene, b transport.Broker, c transport.Channel, group string) {
 	if ctx.Err() != nil && len(l.lost(group)) > 0 {
 		return // Verify says what is missing
 	}

@@ -14,17 +14,17 @@ import (
 )
 
 func orderlyEnd(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	const credit = 8
-	log.MustSend(ctx, s, b, messages(c, "m", 1, 5*credit)...)
+	log.mustSend(ctx, s, b, messages(c, "m", 1, 5*credit)...)
 	r, held := s.hold(ctx, site.Connect(ctx, s), c, credit)
 	r.cancel()
 	s.still(r)
 	for _, d := range held.all(ctx, credit) {
-		log.Take("")(d)
+		log.take("")(d)
 	}
-	r.Wait(ctx, s)
+	r.wait(ctx, s)
 	if n := len(held.deliveries); n > 0 {
 		s.Errorf("Receive took %d deliveries after its context was done; want none", n)
 	}
@@ -39,8 +39,8 @@ func orderlyEnd(ctx context.Context, s *Scene, site Site) {
 	case <-ctx.Done():
 		s.Fatalf("Receive still runs after Close; want Close to end it")
 	}
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{Unordered: true})
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{Unordered: true})
 	for _, d := range lost {
 		d.Settle(transport.Done) // too late, and harmless
 	}
@@ -51,9 +51,9 @@ func orderlyEnd(ctx context.Context, s *Scene, site Site) {
 type holder struct{ deliveries chan *transport.Delivery }
 
 // hold receives until credit is used up.
-func (s *Scene) hold(ctx context.Context, b transport.Broker, c transport.Channel, credit int) (*Receiver, holder) {
+func (s *Scene) hold(ctx context.Context, b transport.Broker, c transport.Channel, credit int) (*receiver, holder) {
 	h := holder{make(chan *transport.Delivery, 1000)}
-	r := s.Receive(ctx, b, transport.Route{Channel: c, Credit: transport.NewCredit(credit)}, func(d *transport.Delivery) { h.deliveries <- d })
+	r := s.receive(ctx, b, transport.Route{Channel: c, Credit: transport.NewCredit(credit)}, func(d *transport.Delivery) { h.deliveries <- d })
 	for ctx.Err() == nil && len(h.deliveries) < credit {
 		time.Sleep(time.Millisecond)
 	}
@@ -71,7 +71,7 @@ func (h holder) all(ctx context.Context, n int) (all []*transport.Delivery) {
 }
 
 // still gives a Receive that must not end yet the time to do so.
-func (s *Scene) still(r *Receiver) {
+func (s *Scene) still(r *receiver) {
 	select {
 	case <-r.ended:
 		s.Errorf("Receive returned %v while deliveries were unsettled; want it to wait for them", r.err)
@@ -114,12 +114,12 @@ func nothingLeaks(ctx context.Context, s *Scene, site Site) {
 		if err != nil {
 			s.Fatalf("connecting for the %d. time: %v", i+1, err)
 		}
-		log := NewLog()
+		log := newAccount()
 		c := transport.Channel{Address: address, Pattern: transport.Queue, Partitions: 2}
 		s.declare(ctx, b, c)
-		log.MustSend(ctx, s, b, messages(c, fmt.Sprintf("m%d", i), 2, 4)...)
-		log.Drain(ctx, s, b, c)
-		log.Verify(s, "", Faults{})
+		log.mustSend(ctx, s, b, messages(c, fmt.Sprintf("m%d", i), 2, 4)...)
+		log.drain(ctx, s, b, c)
+		log.verify(s, "", faults{})
 		if err := b.Close(ctx); err != nil {
 			s.Errorf("Close = %v; want nil, as nothing was going on", err)
 		}

@@ -17,29 +17,29 @@ func confirmedIsDurable(ctx context.Context, s *Scene, site Site) {
 	if site.Kill == nil {
 		s.Fatalf("the target cannot kill its broker; want Kill, or a declaration")
 	}
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 4)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 4)
 	rounds := s.Count(5, 50)
 	for round := range rounds {
 		others := loads(ctx, s, log, b, c, fmt.Sprintf("load-%d", round))
 		for i := range 10 {
-			log.Insist(ctx, s, b, message(c, fmt.Sprintf("one-%d", round), "", i))
+			log.insist(ctx, s, b, message(c, fmt.Sprintf("one-%d", round), "", i))
 		}
 		if err := site.Kill(ctx); err != nil {
 			s.Fatalf("killing the broker: %v", err)
 		}
 		others()
 	}
-	log.Insist(ctx, s, b, message(c, "last", "", 0))
-	r := s.Receive(ctx, b, transport.Route{Channel: c}, log.Take(""))
-	log.Settled(ctx, "")
-	r.Stop(ctx, s)
-	log.Verify(s, "", Faults{Duplicates: b.Features().Dedupe == 0, Unordered: true})
-	s.Notef("broker killed %d times: %s", rounds, log.Summary(""))
+	log.insist(ctx, s, b, message(c, "last", "", 0))
+	r := s.receive(ctx, b, transport.Route{Channel: c}, log.take(""))
+	log.settled(ctx, "")
+	r.stop(ctx, s)
+	log.verify(s, "", faults{Duplicates: b.Features().Dedupe == 0, Unordered: true})
+	s.Notef("broker killed %d times: %s", rounds, log.summary(""))
 }
 
 // loads publishes from a few goroutines until stop, once each message: what the broker answers is noted, whatever it is.
-func loads(ctx context.Context, s *Scene, log *Log, b transport.Broker, c transport.Channel, source string) (stop func()) {
+func loads(ctx context.Context, s *Scene, log *account, b transport.Broker, c transport.Channel, source string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var publishers sync.WaitGroup
 	for p := range 4 {
@@ -50,7 +50,7 @@ func loads(ctx context.Context, s *Scene, log *Log, b transport.Broker, c transp
 				for i := range batch {
 					batch[i] = message(c, fmt.Sprintf("%s-%d", source, p), "k", n+i)
 				}
-				if r := log.Send(ctx, s, b, batch...); r[0].Err != nil {
+				if r := log.send(ctx, s, b, batch...); r[0].Err != nil {
 					time.Sleep(10 * time.Millisecond) // the broker is away
 				}
 			}
@@ -63,15 +63,15 @@ func loads(ctx context.Context, s *Scene, log *Log, b transport.Broker, c transp
 }
 
 func killedPublisher(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
-	s.Receive(ctx, b, transport.Route{Channel: c}, log.Take(""))
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 0)
+	s.receive(ctx, b, transport.Route{Channel: c}, log.take(""))
 	random := rand.New(rand.NewPCG(4, 4)) // always the same points
 	rounds := s.Count(5, 50)
 	for round := range rounds {
 		source := fmt.Sprintf("killed-%d", round)
 		line, heard, due := 1+random.IntN(400), 0, make(chan struct{})
-		p := site.Process(ctx, s, func(words []string) {
+		p := site.process(ctx, s, func(words []string) {
 			log.hear(c, source, words)
 			if heard++; heard == line {
 				close(due)
@@ -84,34 +84,34 @@ func killedPublisher(ctx context.Context, s *Scene, site Site) {
 		case <-ctx.Done():
 			s.Fatalf("the publisher said %d lines in time; want %d", heard, line)
 		}
-		p.Kill()
+		p.kill()
 	}
-	log.MustSend(ctx, s, b, message(c, "last", "", 0))
-	log.Settled(ctx, "")
-	log.Empty(ctx, s, b, c, "")
-	log.Verify(s, "", Faults{Unordered: true})
-	s.Notef("publisher killed %d times: %s", rounds, log.Summary(""))
+	log.mustSend(ctx, s, b, message(c, "last", "", 0))
+	log.settled(ctx, "")
+	log.empty(ctx, s, b, c, "")
+	log.verify(s, "", faults{Unordered: true})
+	s.Notef("publisher killed %d times: %s", rounds, log.summary(""))
 }
 
 // hear notes what a publishing worker says.
-func (l *Log) hear(c transport.Channel, source string, words []string) {
+func (l *account) hear(c transport.Channel, source string, words []string) {
 	if len(words) != 2 {
 		return
 	}
 	one := []*transport.Envelope{{ID: words[1], Source: source, Address: c.Address}}
 	switch words[0] {
 	case "sending":
-		l.Sending(one...)
+		l.sending(one...)
 	case "stored":
-		l.Sent(one, []transport.Receipt{{}})
+		l.sent(one, []transport.Receipt{{}})
 	case "rejected":
-		l.Sent(one, []transport.Receipt{{Err: transport.ErrNotSent}})
+		l.sent(one, []transport.Receipt{{Err: transport.ErrNotSent}})
 	}
 }
 
 func repeatsAndCopies(ctx context.Context, s *Scene, site Site) {
-	log, b, other := NewLog(), site.Connect(ctx, s), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 2)
+	log, b, other := newAccount(), site.Connect(ctx, s), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 2)
 	s.declare(ctx, other, c)
 	first := message(c, "repeat", "k", 0)
 	as := func(id, copy string) *transport.Envelope {
@@ -119,33 +119,33 @@ func repeatsAndCopies(ctx context.Context, s *Scene, site Site) {
 		e.ID, e.Copy = id, copy
 		return &e
 	}
-	log.MustSend(ctx, s, b, first)
+	log.mustSend(ctx, s, b, first)
 	if b.Features().Dedupe > 0 {
 		for range 3 {
-			log.MustSend(ctx, s, b, first)
-			log.MustSend(ctx, s, other, first)
+			log.mustSend(ctx, s, b, first)
+			log.mustSend(ctx, s, other, first)
 		}
-		log.MustSend(ctx, s, b, as("twin", ""), as("twin", ""), as("twin", "r1"), as("twin", "r1"))
+		log.mustSend(ctx, s, b, as("twin", ""), as("twin", ""), as("twin", "r1"), as("twin", "r1"))
 	}
-	log.MustSend(ctx, s, b, as(first.ID, "a2"), as(first.ID, "a3"), as(first.ID, "r1"))
+	log.mustSend(ctx, s, b, as(first.ID, "a2"), as(first.ID, "a3"), as(first.ID, "r1"))
 	// Each pair is the same string when a driver joins ID and Copy with that separator.
 	for _, sep := range []string{"", ".", ":", "/", "-", "|", "#", ",", "~", "%", "_"} {
-		log.MustSend(ctx, s, b, as("x"+sep+"a1", ""), as("x", sep+"a1"), as("y"+sep+"a1", "r1"), as("y", "a1"+sep+"r1"))
+		log.mustSend(ctx, s, b, as("x"+sep+"a1", ""), as("x", sep+"a1"), as("y"+sep+"a1", "r1"), as("y", "a1"+sep+"r1"))
 	}
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{})
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{})
 
-	elsewhere, there := NewLog(), s.Declare(ctx, b, transport.Queue, 2)
+	elsewhere, there := newAccount(), s.channel(ctx, b, transport.Queue, 2)
 	same := *first
 	same.Address = there.Address
-	elsewhere.MustSend(ctx, s, b, &same)
-	elsewhere.Drain(ctx, s, b, there)
-	elsewhere.Verify(s, "", Faults{})
+	elsewhere.mustSend(ctx, s, b, &same)
+	elsewhere.drain(ctx, s, b, there)
+	elsewhere.verify(s, "", faults{})
 }
 
 func undeclaredIsRefused(ctx context.Context, s *Scene, site Site) {
 	b := site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	s.declare(ctx, b, c, c) // idempotent
 	lost := message(c, "undeclared", "k", 0)
 	for _, address := range []string{s.Address(), "", "Upper.case", "a..b", "a b", "a.*", "a.>", "a/b", strings.Repeat("a", transport.MaxAddress+1)} {
@@ -156,19 +156,19 @@ func undeclaredIsRefused(ctx context.Context, s *Scene, site Site) {
 		s.Errorf("Declare of an impossible channel = nil; want an error")
 	}
 
-	five := s.Declare(ctx, b, transport.Queue, 5)
+	five := s.channel(ctx, b, transport.Queue, 5)
 	three, topic, short := five, five, five
 	three.Partitions, topic.Pattern, short.Retain = 3, transport.Topic, time.Hour
 	s.conflict(ctx, site.Connect(ctx, s), three, "5", "3")
 	s.conflict(ctx, b, topic, "queue", "topic")
 	s.conflict(ctx, b, short)
-	log := NewLog()
-	log.MustSend(ctx, s, b, messages(five, "after", 7, 20)...)
-	log.Drain(ctx, s, b, five)
-	log.Verify(s, "", Faults{})
+	log := newAccount()
+	log.mustSend(ctx, s, b, messages(five, "after", 7, 20)...)
+	log.drain(ctx, s, b, five)
+	log.verify(s, "", faults{})
 
-	nobody := s.Declare(ctx, b, transport.Topic, 0)
-	r := log.MustSend(ctx, s, b, message(nobody, "nobody", "k", 0))[0]
+	nobody := s.channel(ctx, b, transport.Topic, 0)
+	r := log.mustSend(ctx, s, b, message(nobody, "nobody", "k", 0))[0]
 	want := -1
 	if b.Features().Audience {
 		want = 0
@@ -200,8 +200,8 @@ func (s *Scene) conflict(ctx context.Context, b transport.Broker, c transport.Ch
 }
 
 func oversizeIsRefused(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 0)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 0)
 	limit := b.Features().MaxBytes
 	sized := func(n, size int) *transport.Envelope {
 		e := message(c, "sized", "k", n)
@@ -211,43 +211,43 @@ func oversizeIsRefused(ctx context.Context, s *Scene, site Site) {
 		return e
 	}
 	for i, size := range []int{limit + 1, limit * 2, limit * 5} {
-		s.refused(log.Send(ctx, s, b, sized(i, size)), fmt.Sprintf("sending %d bytes of %d allowed", size, limit))
-		log.MustSend(ctx, s, b, message(c, "after", "k", i))
+		s.refused(log.send(ctx, s, b, sized(i, size)), fmt.Sprintf("sending %d bytes of %d allowed", size, limit))
+		log.mustSend(ctx, s, b, message(c, "after", "k", i))
 	}
-	log.MustSend(ctx, s, b, sized(10, limit), sized(11, limit-1))
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{})
+	log.mustSend(ctx, s, b, sized(10, limit), sized(11, limit-1))
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{})
 }
 
 func cancelledSends(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 4)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 4)
 	done, cancel := context.WithCancel(ctx)
 	cancel()
-	for i, r := range log.Send(done, s, b, messages(c, "before", 2, 3)...) {
+	for i, r := range log.send(done, s, b, messages(c, "before", 2, 3)...) {
 		if !errors.Is(r.Err, transport.ErrNotSent) {
 			s.Errorf("receipt %d of a Send whose context was done before it = %v; want ErrNotSent", i, r.Err)
 		}
 	}
 	began := time.Now()
-	log.MustSend(ctx, s, b, messages(c, "unhurried", 4, 20)...)
+	log.mustSend(ctx, s, b, messages(c, "unhurried", 4, 20)...)
 	usual, rounds := time.Since(began), s.Count(40, 400)
 	for round := range rounds {
 		during, cancel := context.WithCancel(ctx)
 		timer := time.AfterFunc(2*usual*time.Duration(round)/time.Duration(rounds), cancel) // a little later in each round
-		log.Send(during, s, b, messages(c, fmt.Sprintf("during-%d", round), 4, 20)...)
+		log.send(during, s, b, messages(c, fmt.Sprintf("during-%d", round), 4, 20)...)
 		timer.Stop()
 		cancel()
 	}
-	log.MustSend(ctx, s, b, messages(c, "last", 4, 8)...)
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{})
-	s.Notef("%s", log.Summary(""))
+	log.mustSend(ctx, s, b, messages(c, "last", 4, 8)...)
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{})
+	s.Notef("%s", log.summary(""))
 }
 
 func batchesAnswerOneByOne(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 4)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 4)
 	if r := b.Send(ctx, nil); len(r) != 0 {
 		s.Errorf("Send of nothing = %v; want no receipts", r)
 	}
@@ -261,7 +261,7 @@ func batchesAnswerOneByOne(ctx context.Context, s *Scene, site Site) {
 	for i, spoil := range bad {
 		spoil(batch[i])
 	}
-	for i, r := range log.Send(ctx, s, b, batch...) {
+	for i, r := range log.send(ctx, s, b, batch...) {
 		switch {
 		case bad[i] != nil && !errors.Is(r.Err, transport.ErrRefused):
 			s.Errorf("receipt %d, of a message that cannot be carried = %v; want ErrRefused", i, r.Err)
@@ -269,18 +269,18 @@ func batchesAnswerOneByOne(ctx context.Context, s *Scene, site Site) {
 			s.Errorf("receipt %d, beside messages that cannot be carried = %v; want it stored", i, r.Err)
 		}
 	}
-	log.MustSend(ctx, s, b, messages(c, "large", 7, s.Count(500, 5000))...)
-	log.Drain(ctx, s, b, c)
-	log.Verify(s, "", Faults{})
+	log.mustSend(ctx, s, b, messages(c, "large", 7, s.Count(500, 5000))...)
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{})
 }
 
 func concurrentPublishers(ctx context.Context, s *Scene, site Site) {
-	log, b := NewLog(), site.Connect(ctx, s)
-	c := s.Declare(ctx, b, transport.Queue, 8)
+	log, b := newAccount(), site.Connect(ctx, s)
+	c := s.channel(ctx, b, transport.Queue, 8)
 	senders := []transport.Broker{b, site.Connect(ctx, s)}
 	s.declare(ctx, senders[1], c)
-	s.Receive(ctx, b, transport.Route{Channel: c, Credit: transport.NewCredit(32)}, func(d *transport.Delivery) {
-		log.Handled("", d.Envelope)
+	s.receive(ctx, b, transport.Route{Channel: c, Credit: transport.NewCredit(32)}, func(d *transport.Delivery) {
+		log.took("", d.Envelope)
 		if want := c.Partition(d.Envelope.Key); d.Partition != want {
 			s.Errorf("message %s with key %q: Partition = %d; want %d", d.Envelope.ID, d.Envelope.Key, d.Partition, want)
 		}
@@ -292,16 +292,16 @@ func concurrentPublishers(ctx context.Context, s *Scene, site Site) {
 			each := messages(c, fmt.Sprintf("p%d", p), 4, s.Count(16, 400))
 			for len(each) > 0 { // singly and in batches
 				n := min(1+len(each)%5, len(each))
-				log.Send(ctx, s, senders[p%2], each[:n]...)
+				log.send(ctx, s, senders[p%2], each[:n]...)
 				each = each[n:]
 			}
 		})
 	}
 	publishers.Wait()
-	if got, want := log.Confirmed(), 64*s.Count(16, 400); got != want {
+	if got, want := log.confirmations(), 64*s.Count(16, 400); got != want {
 		s.Errorf("got %d of %d messages confirmed; want all, as no fault was made", got, want)
 	}
-	log.Settled(ctx, "")
-	log.Empty(ctx, s, b, c, "")
-	log.Verify(s, "", Faults{})
+	log.settled(ctx, "")
+	log.empty(ctx, s, b, c, "")
+	log.verify(s, "", faults{})
 }

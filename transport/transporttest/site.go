@@ -37,8 +37,8 @@ func (t Site) Connect(ctx context.Context, s *Scene) transport.Broker {
 	return b
 }
 
-// Declare makes a channel of a new address known to b.
-func (s *Scene) Declare(ctx context.Context, b transport.Broker, p transport.Pattern, partitions int) transport.Channel {
+// channel makes a channel of a new address known to b.
+func (s *Scene) channel(ctx context.Context, b transport.Broker, p transport.Pattern, partitions int) transport.Channel {
 	c := transport.Channel{Address: s.Address(), Pattern: p, Partitions: partitions}
 	s.declare(ctx, b, c)
 	return c
@@ -50,15 +50,20 @@ func (s *Scene) declare(ctx context.Context, b transport.Broker, c ...transport.
 	}
 }
 
-// Receiver is a Receive that runs.
-type Receiver struct {
+// receiver is a Receive that runs.
+type receiver struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // once ended
 }
 
-// Receive starts a Receive and returns once it is ready. It is stopped with the scene at the latest.
-func (s *Scene) Receive(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *Receiver {
+// Receive receives until the end of the scene. It returns once the Receive is ready.
+func (s *Scene) Receive(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) {
+	s.receive(ctx, b, r, take)
+}
+
+// receive starts a Receive and returns once it is ready. It is stopped with the scene at the latest.
+func (s *Scene) receive(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *receiver {
 	ready := make(chan struct{})
 	r.Ready = func() { close(ready) }
 	x := s.start(ctx, b, r, take)
@@ -72,8 +77,8 @@ func (s *Scene) Receive(ctx context.Context, b transport.Broker, r transport.Rou
 	return x
 }
 
-func (s *Scene) start(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *Receiver {
-	x := &Receiver{ended: make(chan struct{})}
+func (s *Scene) start(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *receiver {
+	x := &receiver{ended: make(chan struct{})}
 	ctx, x.cancel = context.WithCancel(ctx)
 	s.Go(func() {
 		defer close(x.ended)
@@ -86,14 +91,14 @@ func (s *Scene) start(ctx context.Context, b transport.Broker, r transport.Route
 	return x
 }
 
-// Stop ends the Receive and waits for it. A Receive that does not end, or not with nil, is a finding.
-func (x *Receiver) Stop(ctx context.Context, s *Scene) {
+// stop ends the Receive and waits for it. A Receive that does not end, or not with nil, is a finding.
+func (x *receiver) stop(ctx context.Context, s *Scene) {
 	x.cancel()
-	x.Wait(ctx, s)
+	x.wait(ctx, s)
 }
 
-// Wait is Stop for a Receive that ends by itself. It has a few seconds also when the check's time is over.
-func (x *Receiver) Wait(ctx context.Context, s *Scene) {
+// wait is stop for a Receive that ends by itself. It has a few seconds also when the check's time is over.
+func (x *receiver) wait(ctx context.Context, s *Scene) {
 	if ctx.Err() != nil {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

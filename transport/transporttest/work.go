@@ -97,21 +97,21 @@ func (w *worker) say(words ...string) {
 	_, _ = io.WriteString(w.out, strings.Join(words, " ")+"\n") // a reader that is gone needs no answer
 }
 
-// Process is a worker that runs, in a process of its own or in this one.
-type Process struct {
+// process is a worker that runs, in a process of its own or in this one.
+type process struct {
 	die   func()
 	ended chan struct{}
 }
 
-// Kill ends the process as SIGKILL does, and returns when its last line has been heard.
-func (p *Process) Kill() {
+// kill ends the process as SIGKILL does, and returns when its last line has been heard.
+func (p *process) kill() {
 	p.die()
 	<-p.ended
 }
 
-// Process starts a worker; hear gets each line that it says. It is killed with the scene at the latest.
-func (t Site) Process(ctx context.Context, s *Scene, hear func(words []string), args ...string) *Process {
-	var p *Process
+// process starts a worker; hear gets each line that it says. It is killed with the scene at the latest.
+func (t Site) process(ctx context.Context, s *Scene, hear func(words []string), args ...string) *process {
+	var p *process
 	switch {
 	case t.Command != nil:
 		p = t.child(ctx, s, hear, args)
@@ -121,13 +121,13 @@ func (t Site) Process(ctx context.Context, s *Scene, hear func(words []string), 
 		s.Fatalf("the target cannot kill a client; want Command or Crash, or a declaration")
 	}
 	s.Defer(func(context.Context) error {
-		p.Kill()
+		p.kill()
 		return nil
 	})
 	return p
 }
 
-func (t Site) child(ctx context.Context, s *Scene, hear func([]string), args []string) *Process {
+func (t Site) child(ctx context.Context, s *Scene, hear func([]string), args []string) *process {
 	cmd := t.Command(ctx, args...)
 	lines, err := cmd.StdoutPipe()
 	if err == nil {
@@ -136,7 +136,7 @@ func (t Site) child(ctx context.Context, s *Scene, hear func([]string), args []s
 	if err != nil {
 		s.Fatalf("starting a process to %v: %v", args, err)
 	}
-	p := &Process{ended: make(chan struct{}), die: func() { _ = cmd.Process.Kill() }}
+	p := &process{ended: make(chan struct{}), die: func() { _ = cmd.Process.Kill() }}
 	s.Go(func() {
 		defer close(p.ended)
 		listen(lines, hear)
@@ -147,7 +147,7 @@ func (t Site) child(ctx context.Context, s *Scene, hear func([]string), args []s
 
 // simulated runs the worker on a connection of its own. Kill breaks that before it silences the worker, so that
 // whatever was said in between changed nothing at the broker.
-func (t Site) simulated(ctx context.Context, s *Scene, hear func([]string), args []string) *Process {
+func (t Site) simulated(ctx context.Context, s *Scene, hear func([]string), args []string) *process {
 	b := t.Connect(ctx, s)
 	ctx, cancel := context.WithCancel(ctx)
 	r, w := io.Pipe()
@@ -158,7 +158,7 @@ func (t Site) simulated(ctx context.Context, s *Scene, hear func([]string), args
 		_ = w.Close()
 		cancel()
 	})
-	p := &Process{ended: make(chan struct{}), die: die}
+	p := &process{ended: make(chan struct{}), die: die}
 	s.Go(func() {
 		_ = Work(ctx, b, args, w) // ends with an error: its connection is broken
 		_ = w.Close()

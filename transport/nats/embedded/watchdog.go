@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -24,7 +25,7 @@ func (s *Server) watchdog() {
 			sick = 0
 			continue
 		}
-		if sick++; sick < 2 { // once may be a start that is not finished
+		if sick++; sick < 2 { // a restart costs all connections: look twice
 			continue
 		}
 		s.say(fmt.Sprintf("the broker cannot write: %s: it is started anew", why))
@@ -44,8 +45,11 @@ func (s *Server) ailment() string {
 	if !now.JetStreamEnabled() {
 		return "its storage is switched off"
 	}
-	if h := now.Healthz(&server.HealthzOptions{}); h.Status != "ok" {
-		return h.Error
+	// What is being made or removed is told as unwell for a moment; only a write error lasts until a restart.
+	for _, e := range now.Healthz(&server.HealthzOptions{Details: true}).Errors {
+		if strings.Contains(e.Error, "write error") {
+			return e.Error
+		}
 	}
 	return ""
 }
