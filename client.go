@@ -43,7 +43,7 @@ func (f clientOption) client(c *Client) { f(c) }
 // WithLogger is where a client and its service log what nobody else is told; the default is [slog.Default].
 func WithLogger(log *slog.Logger) ClientOption { return clientOption(func(c *Client) { c.log = log }) }
 
-// WithPolicy replaces the defaults of deadlines, retries, breakers and admission.
+// WithPolicy replaces the defaults of the deadlines, retries and breakers of calls.
 func WithPolicy(o policy.Options) ClientOption {
 	return clientOption(func(c *Client) { c.policies = o })
 }

@@ -40,7 +40,7 @@ type Error struct {
 	Address, ID, Peer string
 
 	// What it means for repeating.
-	NotSent    bool          // the callee certainly did not begin; set by the caller's side
+	NotSent    bool          // the callee certainly did not begin: it was not reached, or refused before its handler
 	RetryAfter time.Duration // not earlier than that; 0 = it did not say
 	NoRetry    bool          // the callee has already retried in vain
 

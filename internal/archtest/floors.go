@@ -11,8 +11,8 @@ const floors = `
 transport               :
 transport/mem           : transport
 transport/http          : transport  github.com/go-json-experiment/json github.com/google/uuid
-transport/nats          : transport  github.com/nats-io/nats.go github.com/go-json-experiment/json
-transport/nats/embedded : github.com/nats-io/nats-server/v2 github.com/nats-io/nats.go
+transport/nats          : transport  github.com/nats-io/nats.go github.com/nats-io/nuid github.com/go-json-experiment/json
+transport/nats/embedded : github.com/nats-io/nats-server/v2
 transport/fault         : transport
 transport/transporttest : transport
 ledger                  : transport  github.com/go-json-experiment/json
@@ -23,10 +23,23 @@ ledger/collector        : transport ledger delivery  github.com/go-json-experime
 parley                  : transport ledger policy delivery ledger/collector
                           github.com/go-json-experiment/json github.com/google/jsonschema-go github.com/google/uuid
                           github.com/santhosh-tekuri/jsonschema/v6 golang.org/x/text golang.org/x/sync
-presence                : transport delivery parley  github.com/go-json-experiment/json
+presence                : transport delivery parley  github.com/go-json-experiment/json github.com/google/uuid
 network                 : transport transport/mem transport/http transport/nats transport/nats/embedded transport/fault
-                          ledger ledger/collector delivery parley presence  github.com/go-json-experiment/json
+                          ledger ledger/collector delivery parley presence
+                          github.com/go-json-experiment/json github.com/google/uuid
+examples/testing        : parley
+examples/invoices       : parley network
+examples/shop/prices    : parley
+examples/shop/stock     : parley
+examples/shop/cards     : parley
+examples/shop/billing   : parley
+examples/shop/mail      : parley
+examples/shop/storefront: parley
+examples/shop/shop      : policy parley examples/shop/prices examples/shop/stock examples/shop/cards examples/shop/billing
+                          examples/shop/mail examples/shop/storefront  golang.org/x/sync
+examples/shop           : network examples/shop/shop
 internal/archtest       :
+internal/readme         :
 tests                   : go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2
                           github.com/google/go-cmp github.com/go-json-experiment/json
 `

@@ -200,6 +200,7 @@ func onWire(e *transport.Error) *transport.Error {
 	return &transport.Error{
 		Code: code, Name: e.Name, Message: e.Message, Details: bytes.Clone(e.Details), Fields: slices.Clone(e.Fields),
 		RetryAfter: e.RetryAfter, NoRetry: e.NoRetry,
+		NotSent: e.NotSent && e.Peer == "", // with a Peer, it is about another call
 	}
 }
 

@@ -140,7 +140,7 @@ func TestAnErrorOfAHandlerCrossesAsItShould(t *testing.T) {
 					NoRetry: true, NotSent: true, Cause: errors.New("secret")}
 			},
 			transport.Error{Code: transport.FailedPrecondition, Name: "orders.v1.out-of-stock", Message: "none left",
-				Details: []byte(`{"left":0}`), Fields: []transport.Field{{Path: "sku", Message: "gone"}}, RetryAfter: time.Second, NoRetry: true},
+				Details: []byte(`{"left":0}`), Fields: []transport.Field{{Path: "sku", Message: "gone"}}, RetryAfter: time.Second, NoRetry: true, NotSent: true},
 		},
 		"any other": {
 			func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
@@ -182,7 +182,7 @@ func TestAnErrorOfAHandlerCrossesAsItShould(t *testing.T) {
 				}
 				w := c.want
 				if err.Code != w.Code || err.Name != w.Name || err.Message != w.Message || string(err.Details) != string(w.Details) ||
-					len(err.Fields) != len(w.Fields) || err.RetryAfter != w.RetryAfter || err.NoRetry != w.NoRetry || err.NotSent {
+					len(err.Fields) != len(w.Fields) || err.RetryAfter != w.RetryAfter || err.NoRetry != w.NoRetry || err.NotSent != w.NotSent {
 					r.Errorf("Request = %#v, want %#v", err, w)
 				}
 				if strings.Contains(err.Error(), "secret") || err.Cause != nil {
