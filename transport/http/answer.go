@@ -153,6 +153,8 @@ func (rt *route) read(w nethttp.ResponseWriter, r *nethttp.Request) (*transport.
 	var err error
 	if e.Body, err = readBody(r.Body, r.ContentLength, rt.caller.options.MaxBody); err != nil {
 		if errors.Is(err, errTooLarge) {
+			// net/http's own way to say it keeps the connection until the client had time to read the answer.
+			_, _ = nethttp.MaxBytesReader(w, r.Body, 0).Read(make([]byte, 1))
 			return nil, refuse(transport.InvalidArgument, nethttp.StatusRequestEntityTooLarge, "the body is above the limit of %d bytes", rt.caller.options.MaxBody)
 		}
 		return nil, refuse(transport.Canceled, 0, "the body did not arrive")
@@ -191,7 +193,7 @@ func (rt *route) readType(r *nethttp.Request, e *transport.Envelope) *refusal {
 	}
 	kind, _, _ := strings.Cut(strings.ToLower(e.ContentType), ";")
 	switch kind = strings.TrimSpace(kind); {
-	case kind == "", kind == "application/x-www-form-urlencoded", strings.HasPrefix(kind, "text/"):
+	case kind == "", kind == "application/x-www-form-urlencoded", kind == "multipart/form-data", strings.HasPrefix(kind, "text/"):
 		// The types that a browser sends to anybody without asking first.
 		if err := new(nethttp.CrossOriginProtection).Check(r); err != nil {
 			return refuse(transport.PermissionDenied, 0, "a page of another origin must send application/json: %v", err)

@@ -9,9 +9,9 @@
 //
 // Everything but the body is optional:
 //
-//	Content-Type        of the body. Missing, text/* and application/x-www-form-urlencoded (which curl -d says) are
-//	                    read as JSON, unless a web page of another origin sent the request: a browser asks nobody
-//	                    before it sends these.
+//	Content-Type        of the body. Missing, text/*, multipart/form-data and application/x-www-form-urlencoded (which
+//	                    curl -d says) are read as JSON, unless a web page of another origin sent the request: a
+//	                    browser asks nobody before it sends these.
 //	ce-*                the envelope as a CloudEvents event in binary mode. They are claims: nothing here checks who
 //	                    sent them, and the path alone says which address is meant.
 //	Idempotency-Key     the ID, where there is no ce-id: 1 to 128 visible ASCII characters, quoted or not; any other

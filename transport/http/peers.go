@@ -19,7 +19,7 @@ const (
 )
 
 // peers holds the connections to others. net/http's Transport hands each request to a goroutine that writes and its
-// answer to another that reads, which costs a small call a fourth of its time, and does not tell how much of a request
+// answer to another that reads, which costs a small call a third of its time, and does not tell how much of a request
 // was written; so connections are kept and used here, and net/http reads the answers.
 type peers struct {
 	connect func(ctx context.Context, network, address string) (net.Conn, error)

@@ -120,6 +120,7 @@ func TestABadRequestIsToldWhatIsWrong(t *testing.T) {
 		{"compressed", "POST", path, "x", []string{"Content-Encoding", "gzip"}, 415, []string{"send the body as it is"}},
 		{"a structured event", "POST", path, "{}", []string{"Content-Type", "application/cloudevents+json; charset=utf-8"}, 415, []string{"binary mode"}},
 		{"a page of another site", "POST", path, "{}", []string{"Content-Type", "text/plain", "Sec-Fetch-Site", "cross-site"}, 403, []string{`"code":"permission-denied"`, "another origin"}},
+		{"a form of another site", "POST", path, "{}", []string{"Content-Type", "multipart/form-data", "Sec-Fetch-Site", "cross-site"}, 403, []string{"another origin"}},
 		{"an old browser's page of another site", "POST", path, "{}", []string{"Origin", "http://evil.example"}, 403, []string{"another origin"}},
 		{"another version of CloudEvents", "POST", path, "{}", []string{"ce-specversion", "0.3"}, 400, []string{"specversion"}},
 		{"an attribute twice", "POST", path, "{}", []string{"ce-id", "a", "ce-id", "b"}, 400, []string{"ce-id", "2 times"}},
