@@ -24,7 +24,8 @@ type API struct {
 
 // NewAPI returns an empty API. The name is a word of a-z, 0-9 and '-', by convention that of the service that
 // owns it; major, from 1, is a part of every address ("orders.v1.get-quote"), so that two versions can live side by
-// side. Inside a major version contracts change by additions only. What is wrong with an API's definitions is reported when it is used first.
+// side. Inside a major version contracts change by additions only. What is wrong with an API's definitions is reported
+// when it is used first.
 func NewAPI(name string, major int) *API {
 	a := &API{name: name, major: major}
 	if err := transport.CheckGroup(name); err != nil {

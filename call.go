@@ -25,8 +25,8 @@ func NewCall[I, O any](a *API, name string, options ...CallOption) *Call[I, O] {
 const DefaultCallTimeout = 5 * time.Second
 
 // Call asks and waits for the answer. ctx's deadline (5 s if it has none) holds for everything that the callee does too,
-// along the whole chain. What certainly was not executed is tried again, up to twice and within a budget; what may have been only
-// if the contract is [Idempotent]. An error is an [*Error]; a declared one matches with errors.Is.
+// along the whole chain. What certainly was not executed is tried again, up to twice and within a budget; what may have
+// been only if the contract is [Idempotent]. An error is an [*Error]; a declared one matches with errors.Is.
 func (c *Call[I, O]) Call(ctx context.Context, client *Client, in I, options ...RequestOption) (O, error) {
 	var out O
 	e, err := c.request(ctx, client, in, options)

@@ -48,8 +48,8 @@ func WithPolicy(o policy.Options) ClientOption {
 	return clientOption(func(c *Client) { c.policies = o })
 }
 
-// WithPeer says where the service of an API's name answers calls, instead of asking the network's directory. The environment
-// variable PARLEY_SERVICE_NAME does the same for all clients.
+// WithPeer says where the service of an API's name answers calls, instead of asking the network's directory. The
+// environment variable PARLEY_SERVICE_NAME does the same for all clients.
 func WithPeer(service, url string) ClientOption {
 	return clientOption(func(c *Client) { c.static[service] = []string{url} })
 }

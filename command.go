@@ -31,8 +31,8 @@ func (c *Command[T]) KeyedBy(key func(T) string) *Command[T] {
 	return c
 }
 
-// Send returns when the broker keeps the command as durably as the network promises; it does not wait for its handling. The
-// id is given also with an error that leaves open whether it was sent. ctx without a deadline gets 5 s.
+// Send returns when the broker keeps the command as durably as the network promises; it does not wait for its handling.
+// The id is given also with an error that leaves open whether it was sent. ctx without a deadline gets 5 s.
 func (c *Command[T]) Send(ctx context.Context, s Sender, command T, options ...SendOption) (MessageID, error) {
 	return send(ctx, s, c.contract, c.key, command, options)
 }

@@ -20,11 +20,11 @@ type Description struct {
 	Breakers      []policy.BreakerStatus `json:"breakers"`
 }
 
-// ContractDescription is one contract that a service handles.
+// ContractDescription is one contract that a service handles, or an event that it announces.
 type ContractDescription struct {
 	Address    string         `json:"address"`
 	Style      Style          `json:"style"`
-	Group      string         `json:"group,omitzero"`   // of a subscription
+	Group      string         `json:"group,omitzero"`   // of a subscription; "" for an event that is only announced
 	Pattern    string         `json:"pattern,omitzero"` // of a message: "queue", "topic", "stream"
 	Partitions int            `json:"partitions,omitzero"`
 	LifetimeMS int64          `json:"lifetime_ms,omitzero"`
@@ -52,6 +52,9 @@ func (s *Service) Describe() Description {
 	for i, r := range s.receives {
 		d.Contracts = append(d.Contracts, r.describe(r.group))
 		d.Subscriptions = append(d.Subscriptions, s.consumers[i].Status())
+	}
+	for _, c := range s.events() {
+		d.Contracts = append(d.Contracts, c.describe(""))
 	}
 	return d
 }

@@ -16,9 +16,9 @@ type Trail = ledger.Trail
 // DefaultFollowTimeout bounds a Follow whose context has no deadline.
 const DefaultFollowTimeout = 5 * time.Second
 
-// Follow shows what became of a message or call, of whatever it caused, and who is still expected to handle it. Any id finds its
-// trail, and so do the id that began a story, a key, and a trace id; ids are exact. NotFound says what is kept;
-// [ErrNoCollector] that nothing on this network collects.
+// Follow shows what became of a message or call, of whatever it caused, and who is still expected to handle it. Any id
+// finds its trail, and so do the id that began a story, a key, and a trace id; ids are exact. NotFound says what is
+// kept; [ErrNoCollector] that nothing on this network collects.
 func (c *Client) Follow(ctx context.Context, id MessageID) (Trail, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -30,11 +30,11 @@ func (c *Client) Follow(ctx context.Context, id MessageID) (Trail, error) {
 	})
 }
 
-// Await waits until every expected receiver of a message is done with it, and returns its trail. A receiver that has given up
-// ends the wait with [ErrDeadLettered], an id that stays unknown for 20 s with NotFound. ctx bounds the wait; the trail so far
-// is returned with its error. A collector that restarts meanwhile is asked again. Where the record of the acceptance is lost,
-// because the sender was killed right after it, the wait ends when those who are known to have received it are done; the
-// trail's Gaps say so.
+// Await waits until every expected receiver of a message is done with it, and returns its trail. A receiver that has
+// given up ends the wait with [ErrDeadLettered], an id that stays unknown for 20 s with NotFound. ctx bounds the wait;
+// the trail so far is returned with its error. A collector that restarts meanwhile is asked again. Where the record of
+// the acceptance is lost, because the sender was killed right after it, the wait ends when those who are known to have
+// received it are done; the trail's Gaps say so.
 func (c *Client) Await(ctx context.Context, id MessageID) (Trail, error) {
 	var last Trail
 	for asked := false; ; asked = true {

@@ -56,8 +56,8 @@ type Directory interface {
 	Groups(address string) (groups []string, ok bool)
 }
 
-// Faults make what a service talks through misbehave. Package transport/fault implements them by rules; what Parley itself
-// sends and asks for is spared.
+// Faults make what a service talks through misbehave. Package transport/fault implements them by rules; what Parley
+// itself sends and asks for is spared.
 type Faults interface {
 	Caller(c transport.Caller, service string) transport.Caller
 	Broker(b transport.Broker, service string) transport.Broker
@@ -72,7 +72,19 @@ type Instance struct {
 	Peer     string      `json:"peer,omitzero"` // where it answers calls; "" = nowhere
 	Answers  []string    `json:"answers"`       // addresses of calls
 	Receives []Reception `json:"receives"`      // addresses of commands and events, with the group
-	Since    time.Time   `json:"since"`
+	// Announces are the addresses of the events that belong to the APIs whose calls or commands it handles.
+	Announces []string  `json:"announces,omitzero"`
+	Since     time.Time `json:"since"`
+}
+
+// Addresses are all addresses that i has to do with, sorted.
+func (i Instance) Addresses() []string {
+	all := slices.Concat(i.Answers, i.Announces)
+	for _, r := range i.Receives {
+		all = append(all, r.Address)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Reception is an address that an instance receives messages from, and for which group.

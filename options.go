@@ -109,7 +109,8 @@ func WithID(id MessageID) MessageCallOption {
 	return anyOption(func(e *transport.Envelope) { e.ID = string(id) })
 }
 
-// ReportID stores the id of the message or request in *id before it is sent, so that it can be followed while it is on its way.
+// ReportID stores the id of the message or request in *id before it is sent, so that it can be followed while it is on
+// its way.
 func ReportID(id *MessageID) MessageCallOption {
 	return anyOption(func(e *transport.Envelope) { *id = MessageID(e.ID) })
 }

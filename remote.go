@@ -21,12 +21,12 @@ type Remote struct {
 	contract *contract
 }
 
-// Lookup asks the running services for the contract of an address. It answers NotFound, with what there is, when no running
-// service announced it.
+// Lookup asks the running services for the contract of an address. It answers NotFound, with what there is, when no
+// running service announced it.
 func Lookup(ctx context.Context, client *Client, address string) (*Remote, error) {
 	var heard error
 	for _, i := range announced(client) {
-		if i.Peer == "" || !handles(i, address) {
+		if i.Peer == "" || !slices.Contains(i.Addresses(), address) {
 			continue
 		}
 		d, err := DescribeInstance(ctx, client, i)
@@ -138,21 +138,12 @@ func announced(client *Client) []Instance {
 	return client.net.Directory.Instances()
 }
 
-func handles(i Instance, address string) bool {
-	return slices.Contains(i.Answers, address) ||
-		slices.ContainsFunc(i.Receives, func(r Reception) bool { return r.Address == address })
-}
-
 // suggestion names the announced addresses of the same API, or all of them.
 func suggestion(client *Client, address string) string {
 	var all, near []string
 	service, _, _ := strings.Cut(address, ".")
 	for _, i := range announced(client) {
-		of := slices.Clone(i.Answers)
-		for _, r := range i.Receives {
-			of = append(of, r.Address)
-		}
-		for _, a := range of {
+		for _, a := range i.Addresses() {
 			if strings.HasPrefix(a, "parley.") {
 				continue
 			}

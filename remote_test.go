@@ -45,6 +45,21 @@ func TestAContractIsFoundAndUsedWithoutItsGoCode(t *testing.T) {
 	})
 }
 
+func TestAnEventIsFoundAtItsPublisherAlsoWhileNobodySubscribes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.serve(w.client("cafe"), getPrice.Handle(func(context.Context, item) (price, error) { return price{}, nil }))
+		guest := w.client("guest")
+		event, err := parley.Lookup(t.Context(), guest, "cafe.v1.sold")
+		if err != nil || event.Pattern != "stream" || event.Service != "cafe" {
+			t.Fatalf("Lookup = %+v, %v; want the stream of cafe", event, err)
+		}
+		if _, err := event.Send(t.Context(), guest, "", []byte(`{"table":"1","drink":"tea"}`)); err != nil {
+			t.Errorf("Send = %v", err)
+		}
+	})
+}
+
 func TestAnAddressThatNobodyAnnouncedIsRefusedWithWhatThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

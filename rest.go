@@ -39,7 +39,8 @@ func checkRoute(method, path string, in *schema) error {
 }
 
 // bind puts values from a path and query into a JSON body, as the types of the request's fields want them. A value that
-// does not fit stays a string, and the validation that follows names it. Names that the request does not know are ignored.
+// does not fit stays a string, and the validation that follows names it. Names that the request does not know are
+// ignored.
 func (s *schema) bind(body []byte, values map[string][]string) ([]byte, error) {
 	members := map[string]jsontext.Value{}
 	if len(body) > 0 {

@@ -27,8 +27,8 @@ type schema struct {
 }
 
 // schemaOf derives the schema of a type: properties from the fields and their json tags, a field without omitempty or
-// omitzero is required, the jsonschema tag is the description, and the keywords of [schemaTags] are struct tags of their own names.
-// Unknown properties are allowed: that is how contracts evolve.
+// omitzero is required, the jsonschema tag is the description, and the keywords of [schemaTags] are struct tags of
+// their own names. Unknown properties are allowed: that is how contracts evolve.
 func schemaOf(t reflect.Type) (*schema, error) {
 	s, err := infer.ForType(t, &infer.ForOptions{TypeSchemas: map[reflect.Type]*infer.Schema{
 		reflect.TypeFor[time.Time](): {Type: "string", Format: "date-time"},
@@ -115,7 +115,8 @@ func count(at func(*infer.Schema) **int) func(*infer.Schema, string) error {
 	}
 }
 
-// applyTags walks s beside t: it opens objects to unknown properties, wants arrays where slices are, and adds the tags' keywords.
+// applyTags walks s beside t: it opens objects to unknown properties, wants arrays where slices are, and adds the tags'
+// keywords.
 func applyTags(s *infer.Schema, t reflect.Type) error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -92,7 +93,8 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Run serves until ctx is done, then drains: what others know of it is withdrawn and no more messages are fetched at
 // once, calls are answered for the time of [Grace], running handlers have 20 s until their contexts end, and what is
-// not handled by then stays with the broker. It returns nil after that, or the first error that makes serving useless. Once only.
+// not handled by then stays with the broker. It returns nil after that, or the first error that makes serving useless.
+// Once only.
 func (s *Service) Run(ctx context.Context) error {
 	if s.started.Swap(true) {
 		return fmt.Errorf("service %s: Run was called twice; make another service", s.client.name)
@@ -205,7 +207,36 @@ func (s *Service) instance(peer string) Instance {
 	for _, r := range s.receives {
 		i.Receives = append(i.Receives, Reception{Address: r.address, Group: r.group})
 	}
+	for _, c := range s.events() {
+		i.Announces = append(i.Announces, c.address)
+	}
 	return i
+}
+
+// events are those of the APIs whose calls or commands the service handles: its own, whether or not anybody subscribes.
+func (s *Service) events() (events []*contract) {
+	var apis []*API
+	own := func(a *API) {
+		if !slices.Contains(apis, a) {
+			apis = append(apis, a)
+		}
+	}
+	for _, r := range s.answers {
+		own(r.api)
+	}
+	for _, r := range s.receives {
+		if r.style == StyleCommand {
+			own(r.api)
+		}
+	}
+	for _, a := range apis {
+		for _, c := range a.contracts { // frozen
+			if c.style == StyleEvent {
+				events = append(events, c)
+			}
+		}
+	}
+	return events
 }
 
 // endpoints are the calls, behind admission, and the description of the service beside it.
