@@ -85,6 +85,8 @@ func TestATopicReachesEachGroupAndOneAlone(t *testing.T) {
 	if r := send(t, b, envelope(c, ""))[0]; r.Groups != 1 {
 		t.Errorf("Groups after one was removed = %d; want 1", r.Groups)
 	}
+	fraud.done(1)
+	fraud.stop()
 }
 
 func TestAReceiveOfARemovedGroupEnds(t *testing.T) {
@@ -356,7 +358,12 @@ func TestAClosedBrokerSaysSo(t *testing.T) {
 	b := open(t, startServer(t, embedded.Options{}))
 	c := transport.Channel{Address: "a.b", Pattern: transport.Queue}
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c})
+	x := &receiving{t: t, ended: make(chan error, 1)}
+	ready := make(chan struct{})
+	go func() { // for ever, so far as its context goes
+		x.ended <- b.Receive(context.Background(), transport.Route{Channel: c, Ready: func() { close(ready) }}, nil)
+	}()
+	<-ready
 	closeIt(t, b)
 	if err := <-x.ended; err != nil {
 		t.Errorf("Receive of a Broker that is closed = %v; want nil: nothing was unsettled", err)

@@ -3,6 +3,7 @@ package nats
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	natsio "github.com/nats-io/nats.go"
 
@@ -14,6 +15,7 @@ type entry struct {
 	receiver *receiver
 	msg      *natsio.Msg
 	meta     *natsio.MsgMetadata
+	created  time.Time // when its stream was
 	over     atomic.Bool
 	outcome  transport.Outcome // once over
 }

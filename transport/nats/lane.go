@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nuid"
 
@@ -24,6 +25,10 @@ type lane struct {
 	mu     sync.Mutex
 	queue  []*item
 	flying int // answers that are waited for
+	// After a batch, those whose messages were in it send again, and they should come into the next batch beside those
+	// who wait already: else two halves take turns, and each pays for a batch of its own.
+	expected int         // how many the queue shall gather before it is launched; 0 = none
+	hold     *time.Timer // runs while it does; nil = it does not
 }
 
 // item is an envelope of a Send on its way.
@@ -38,7 +43,9 @@ type item struct {
 const (
 	maxBatch      = 512     // the server's limit is 1000
 	maxBatchBytes = 4 << 20 // staged in the server's memory before they are stored
-	minBatch      = 16      // a batch costs the server's disk about as much as this many single messages
+	minBatch      = 20      // a batch costs the server's disk about as much as this many single messages
+	// gather is how long a queue gathers. The server needs about as long to clean up after a batch.
+	gather = time.Millisecond
 )
 
 func newLane(b *Broker, stream string, c transport.Channel) *lane {
@@ -64,7 +71,19 @@ func (l *lane) withdraw(items []*item) (withdrawn []*item) {
 		}
 		return false
 	})
+	if len(l.queue) == 0 {
+		l.gathered()
+	}
 	return withdrawn
+}
+
+// gathered ends the waiting for others. l.mu is held.
+func (l *lane) gathered() {
+	l.expected = 0
+	if l.hold != nil {
+		l.hold.Stop()
+		l.hold = nil
+	}
 }
 
 // pump launches the next group if none is on its way.
@@ -89,6 +108,13 @@ func (l *lane) next() []*item {
 	if l.flying > 0 || len(l.queue) == 0 {
 		return nil
 	}
+	if len(l.queue) < l.expected {
+		if l.hold == nil {
+			l.hold = time.AfterFunc(gather, l.launchGathered)
+		}
+		return nil
+	}
+	l.gathered()
 	n, size := 0, 0
 	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes {
 		size += len(l.queue[n].msg.Data)
@@ -101,6 +127,14 @@ func (l *lane) next() []*item {
 		l.flying = n
 	}
 	return group
+}
+
+// launchGathered launches what there is: no more came in time.
+func (l *lane) launchGathered() {
+	l.mu.Lock()
+	l.gathered()
+	l.mu.Unlock()
+	l.pump()
 }
 
 func (l *lane) launchSingly(group []*item) {
@@ -159,6 +193,9 @@ func (l *lane) split(f *flight) {
 func (l *lane) settle(f *flight, c confirmation, err error) {
 	l.mu.Lock()
 	l.flying--
+	if f.batch {
+		l.expected = min(len(l.queue)+len(f.items), maxBatch)
+	}
 	l.mu.Unlock()
 	first := c.Seq + 1 - uint64(len(f.items)) // a batch's sequences are consecutive, and the answer has the last
 	for n, i := range f.items {

@@ -133,6 +133,13 @@ func (x *receiving) done(n int) (ids []string) {
 	return ids
 }
 
+// doneUntil settles what comes until the id has come: first, perhaps, what was settled when the connection was cut.
+func (x *receiving) doneUntil(id string) {
+	x.t.Helper()
+	for x.done(1)[0] != id {
+	}
+}
+
 // stop ends the Receive, which must return nil.
 func (x *receiving) stop() {
 	x.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	natsio "github.com/nats-io/nats.go"
@@ -52,29 +53,39 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.opened && !r.created.Equal(info.Created) {
+		r.begin()
+	}
+	r.created = info.Created
 	if r.reader {
-		err = r.openReader(ctx, info)
+		err = r.openReader(ctx)
 	} else {
-		err = r.openGroup(ctx, info)
+		err = r.openGroup(ctx)
 	}
-	if err == nil {
-		r.created = info.Created
-	}
+	r.opened = r.opened || err == nil
 	return err
+}
+
+// begin forgets what was of a stream that is gone: a server without its data has a new one, in which the old sequences
+// are those of other messages. All of the new one is new.
+func (r *receiver) begin() {
+	r.from, r.last, r.spoken, r.opened = transport.Position{Start: true}, 0, "", false
+	r.waiting, r.unwritten = nil, nil
+	clear(r.hand)
 }
 
 // openGroup finds or makes the group's consumer and brings back what was on the way to a receiver that is gone, or over
 // a connection that is lost.
-func (r *receiver) openGroup(ctx context.Context, stream *jetstream.StreamInfo) error {
+func (r *receiver) openGroup(ctx context.Context) error {
 	if err := r.retire(ctx); err != nil {
 		return err
 	}
 	c, err := r.b.js.Consumer(ctx, r.stream, r.consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		if r.created.Equal(stream.Created) {
+		if r.opened {
 			return fmt.Errorf("the group was removed: %w", transport.ErrNotFound)
 		}
-		c, err = r.create(ctx, stream)
+		c, err = r.create(ctx)
 	}
 	if err != nil {
 		return err
@@ -111,15 +122,12 @@ func (r *receiver) retire(ctx context.Context) error {
 }
 
 // create makes the group's consumer.
-func (r *receiver) create(ctx context.Context, stream *jetstream.StreamInfo) (jetstream.Consumer, error) {
+func (r *receiver) create(ctx context.Context) (jetstream.Consumer, error) {
 	config := jetstream.ConsumerConfig{
 		Durable: r.consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
 		MaxDeliver: -1, MaxAckPending: MaxCredit, MaxWaiting: maxRequests, FilterSubjects: r.filters,
 	}
 	deliverFrom(&config, r.from)
-	if !r.created.IsZero() && stream.State.LastSeq < r.last { // a new stream: all of it is new
-		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
-	}
 	c, err := r.b.js.CreateConsumer(ctx, r.stream, config)
 	if errors.Is(err, jetstream.ErrConsumerExists) { // another receiver was faster
 		return r.b.js.Consumer(ctx, r.stream, r.consumer)
@@ -128,7 +136,7 @@ func (r *receiver) create(ctx context.Context, stream *jetstream.StreamInfo) (je
 }
 
 // openReader makes a consumer that goes on where the last one ended.
-func (r *receiver) openReader(ctx context.Context, stream *jetstream.StreamInfo) error {
+func (r *receiver) openReader(ctx context.Context) error {
 	if r.sub != nil {
 		_ = r.sub.Unsubscribe()                              // closed already is fine
 		_ = r.b.js.DeleteConsumer(ctx, r.stream, r.consumer) // it may be gone; else it ends by itself
@@ -138,21 +146,16 @@ func (r *receiver) openReader(ctx context.Context, stream *jetstream.StreamInfo)
 		Name: r.consumer, AckPolicy: jetstream.AckNonePolicy, FilterSubjects: r.filters,
 		InactiveThreshold: readerIdle, MemoryStorage: true, MaxWaiting: maxRequests,
 	}
-	deliverFrom(&config, r.from)
-	switch {
-	case r.created.IsZero():
-	case stream.State.LastSeq < r.last: // a new stream: all of it is new
-		r.last = 0
-		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverAllPolicy, 0, nil
-	default:
-		config.OptStartTime = nil
+	if r.opened {
 		deliverAfter(&config, r.last)
+	} else {
+		deliverFrom(&config, r.from)
 	}
 	c, err := r.b.js.CreateConsumer(ctx, r.stream, config)
 	if err != nil {
 		return err
 	}
-	if r.last == 0 { // where "now" was, should the consumer be lost before the first message
+	if !r.opened { // where "now" was, should the consumer be lost before the first message
 		r.last = c.CachedInfo().Delivered.Stream
 	}
 	return r.subscribe()
@@ -264,26 +267,37 @@ func (b *Broker) poll(ctx context.Context, subject string) (listens, others bool
 // on the way when a connection broke or a process died. It refuses deliveries that this receiver never saw, by the
 // subjects that their acknowledgements go to; the server ignores those that were settled. Resetting the consumer would
 // bring back also what was handled behind the oldest unsettled one.
+//
+// The server itself queues again what it could not write to the lost connection, in whatever order. So it is heard out
+// first, then everything is taken from its queue, by a delay, and only then put there in order.
 func (r *receiver) recover(info *jetstream.ConsumerInfo) error {
 	first, last := info.AckFloor.Stream+1, info.Delivered.Stream
 	if info.NumAckPending == 0 || last-first > maxRecover {
 		return nil // after AckWait
 	}
-	done := make(map[uint64]bool, len(r.unwritten))
-	for _, e := range r.unwritten {
-		done[e.sequence()] = true
-	}
-	for seq := first; seq <= last; seq++ {
-		if r.hand[seq] != nil || done[seq] {
-			continue
-		}
-		r.spoken = fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", r.stream, r.consumer, seq, info.Delivered.Consumer)
-		if err := r.b.nc.Publish(r.spoken, []byte(returned)); err != nil {
-			return err
+	r.spoken = r.answerTo(first, info)
+	r.heardOut()
+	for _, what := range []string{returnedAfter(AckWait), returned} {
+		for seq := first; seq <= last; seq++ {
+			if r.hand[seq] != nil || r.isUnwritten(seq) {
+				continue
+			}
+			if err := r.b.nc.Publish(r.answerTo(seq, info), []byte(what)); err != nil {
+				return err
+			}
 		}
 	}
 	r.heardOut() // before more is asked for
 	return nil
+}
+
+// answerTo is the subject on which the server hears about the delivery of a sequence.
+func (r *receiver) answerTo(sequence uint64, info *jetstream.ConsumerInfo) string {
+	return fmt.Sprintf("$JS.ACK.%s.%s.1.%d.%d.0.0", r.stream, r.consumer, sequence, info.Delivered.Consumer)
+}
+
+func (r *receiver) isUnwritten(sequence uint64) bool {
+	return slices.ContainsFunc(r.unwritten, func(e *entry) bool { return e.sequence() == sequence })
 }
 
 // useless reports whether trying again cannot help.

@@ -35,7 +35,8 @@ type receiver struct {
 
 	sub     *natsio.Subscription // what was asked for comes here
 	live    *natsio.Subscription // others of the group ask here
-	created time.Time            // of the stream, at the last opening; zero = it was never open
+	opened  bool                 // it was open on this stream
+	created time.Time            // when the stream was
 	retry   <-chan time.Time     // when to try to open again; nil = it is open
 	drained chan struct{}        // closed when sub gives nothing more; nil before it is drained and after that is seen
 	dry     bool                 // sub gives nothing more
@@ -67,20 +68,20 @@ func (r *receiver) run(ctx context.Context) error {
 	defer tick.Stop()
 	closing, done := r.b.closing, ctx.Done()
 	reconnected := r.b.reconnection()
-	lost := true
+	lost, stop := true, false
 	for {
-		if stop := done == nil || closing == nil || r.ended; stop {
-			if r.wound() {
-				return nil
-			}
-		} else if lost {
+		stop = stop || r.ended
+		if stop && r.wound() {
+			return nil
+		}
+		if !stop && lost {
 			r.sort()        // what came before; the rest is asked for anew
 			r.acknowledge() // what could not be written while there was no connection
 			if err := r.open(ctx); err != nil {
 				return err
 			}
 		}
-		if r.retry == nil && !r.ended && done != nil && closing != nil {
+		if !stop && r.retry == nil {
 			r.reach(ctx)
 			r.work()
 		}
@@ -101,9 +102,9 @@ func (r *receiver) run(ctx context.Context) error {
 		case <-r.drained:
 			r.drained, r.dry = nil, true
 		case <-done:
-			done = nil
+			done, stop = nil, true
 		case <-closing:
-			closing = nil
+			closing, stop = nil, true
 		case <-r.b.dead:
 			return fmt.Errorf("%w: %d deliveries were not settled", transport.ErrClosed, r.unsettled)
 		}
@@ -148,7 +149,7 @@ func (r *receiver) sort() (lost bool) {
 			continue
 		}
 		r.last = max(r.last, seq)
-		e := &entry{receiver: r, msg: m, meta: meta}
+		e := &entry{receiver: r, msg: m, meta: meta, created: r.created}
 		r.hand[seq] = e
 		r.waiting = append(r.waiting, e)
 	}
@@ -210,17 +211,20 @@ func (r *receiver) acknowledge() {
 	back := false
 	for _, e := range settled {
 		r.unsettled--
+		if !e.created.Equal(r.created) { // nobody knows it any longer
+			continue
+		}
 		delete(r.hand, e.sequence())
 		switch {
 		case r.reader && e.outcome != transport.Done:
-			again := &entry{receiver: r, msg: e.msg, meta: e.meta}
+			again := &entry{receiver: r, msg: e.msg, meta: e.meta, created: e.created}
 			r.hand[e.sequence()] = again
 			r.waiting = slices.Insert(r.waiting, 0, again)
 		case r.reader:
 		case e.outcome == transport.Done:
 			r.unwritten = append(r.unwritten, e)
 		case e.outcome == later:
-			r.say(e, fmt.Sprintf(`-NAK {"delay":%d}`, moverPause))
+			r.say(e, returnedAfter(moverPause))
 		default:
 			back = r.say(e, returned) || back
 		}
@@ -236,6 +240,8 @@ func (r *receiver) acknowledge() {
 
 // returned lets the server deliver a message again at once; if it cannot be told, it does that after AckWait.
 const returned = "-NAK"
+
+func returnedAfter(d time.Duration) string { return fmt.Sprintf(`%s {"delay":%d}`, returned, d) }
 
 // say tells the server something about an entry, "" = it is done, and reports whether it could be written.
 func (r *receiver) say(e *entry, what string) bool {
