@@ -5,8 +5,8 @@ package archtest
 // where a floor moves, a decision record.
 //
 // A line is a package and what it may import: packages of this module by their path in it ("parley" is the root), and
-// libraries by prefix. The standard library is free to all. A package without a line fails. Test files may import, beside that, what the
-// last line allows, and any package of this module.
+// libraries by prefix. The standard library is free to all. A package without a line fails. Test files may import,
+// beside that, what the last line allows, and any package of this module.
 const floors = `
 transport               :
 transport/mem           : transport
@@ -38,6 +38,13 @@ examples/shop/storefront: parley
 examples/shop/shop      : policy parley examples/shop/prices examples/shop/stock examples/shop/cards examples/shop/billing
                           examples/shop/mail examples/shop/storefront  golang.org/x/sync
 examples/shop           : network examples/shop/shop
+node                    : network parley  github.com/go-json-experiment/json
+internal/demo           : transport/fault ledger ledger/collector policy parley network examples/shop/storefront
+                          examples/shop/shop  github.com/go-json-experiment/json golang.org/x/sync
+internal/crash          : ledger parley examples/shop/shop internal/demo  golang.org/x/sync
+cmd/parley              : transport transport/fault ledger ledger/collector policy parley presence network node
+                          examples/shop/shop internal/demo
+                          github.com/go-json-experiment/json github.com/spf13/cobra golang.org/x/term
 internal/archtest       :
 internal/readme         :
 tests                   : go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2

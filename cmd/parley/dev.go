@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-io/parley/network"
+	"github.com/parley-io/parley/node"
+)
+
+func newDevCommand(a *app) *cobra.Command {
+	var o node.Options
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run a network for development, until interrupted",
+		Long: `dev runs an embedded broker with a collector in this process. Services and commands of yours find it without
+configuration. It listens on loopback addresses only.
+
+With -o json or jsonl it prints one JSON object on standard output once everything is served.`,
+		Example: "  parley dev\n  parley dev --data /var/tmp/shop -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if a.network != "" {
+				return usage(errors.New("--network: parley dev runs a network of its own; --data says where it is kept"))
+			}
+			o.Warn = func(line string) { a.note("broker: %s", line) }
+			var printed error
+			err := node.Run(c.Context(), o, func(i node.Info) { printed = a.greet(i) })
+			if errors.Is(err, network.ErrRunning) {
+				return hint(err, "parley ps")
+			}
+			if err != nil {
+				return err
+			}
+			a.note("stopped")
+			return printed
+		},
+	}
+	c.Flags().StringVar(&o.Dir, "data", node.DefaultDir, "`directory` of the data")
+	c.Flags().StringVar(&o.HTTP, "http", "", "`host:port` that answers people over HTTP (default "+node.DefaultHTTP+", or the next free port)")
+	c.Flags().StringVar(&o.Broker, "listen", "", "`host:port` of the broker for other processes (default: any free port)")
+	return c
+}
+
+// greet says that a node is there.
+func (a *app) greet(i node.Info) error {
+	if !a.table() {
+		return showOne(a, i, nil)
+	}
+	if i.Notice != "" {
+		a.note("note: %s", i.Notice)
+	}
+	a.note(`parley dev · embedded broker, nothing leaves this machine
+
+  HTTP      %s
+  Broker    %s
+  Data      %s
+
+Start services as they are; they find this network. In another terminal:
+
+  parley ps                who is there
+  parley follow ID         what became of a message
+  parley failed            what could not be handled
+
+Ctrl-C stops it.`, i.HTTP, i.URL, i.Dir)
+	return nil
+}

@@ -1,0 +1,35 @@
+// Command parley runs a network for development, talks to what runs on it and shows what became of each message.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program but its exit.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, err: errOut}
+	root := newRoot(a)
+	root.SetArgs(args)
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if !a.started { // whatever goes wrong before a command runs is how it was written
+		err = &failure{err: err, exit: exitUsage, try: c.CommandPath() + " --help"}
+	}
+	r := explain(ctx, err)
+	a.report(r)
+	return r.Exit
+}

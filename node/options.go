@@ -1,0 +1,65 @@
+package node
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+)
+
+const (
+	// DefaultDir is where the data is kept.
+	DefaultDir = "parley-data"
+	// DefaultHTTP is where people and calls are answered.
+	DefaultHTTP = "127.0.0.1:7070"
+	// portsTried is how many ports are tried from that of DefaultHTTP on.
+	portsTried = 100
+)
+
+// Options of [Run]. The zero value is useful.
+type Options struct {
+	Dir string // of the data, made where missing; "" = DefaultDir
+	// HTTP is the loopback address that answers the trail, the dead letters and the calls of the node, "host:port",
+	// port 0 = any free one. "" = DefaultHTTP, or the next free port.
+	HTTP string
+	// Broker is the loopback address on which the broker listens for other processes, "host:port"; "" = where it last
+	// did on the same Dir, if that is free, else 127.0.0.1 and any free port.
+	Broker string
+	// Warn gets what the broker has to say about trouble, a line each, from any goroutine; nil = nobody is told.
+	Warn func(line string)
+}
+
+// normal fills in the defaults and reports everything that is wrong.
+func (o Options) normal() (Options, error) {
+	var errs []error
+	for _, a := range []struct{ name, value string }{{"HTTP", o.HTTP}, {"Broker", o.Broker}} {
+		if a.value == "" {
+			continue
+		}
+		if err := checkLoopback(a.value); err != nil {
+			errs = append(errs, fmt.Errorf("%s address %q: %w", a.name, a.value, err))
+		}
+	}
+	dir, err := filepath.Abs(cmp.Or(o.Dir, DefaultDir))
+	o.Dir = dir
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	return o, errors.Join(append(errs, err)...)
+}
+
+// checkLoopback: what a node serves asks nobody who they are, so nobody else may reach it.
+func checkLoopback(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("want host:port, as in 127.0.0.1:0")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("port %q: want a number from 0 to 65535", port)
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("host %q: want a loopback address such as 127.0.0.1:%d, because everybody who reaches it is served", host, n)
+	}
+	return nil
+}
