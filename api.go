@@ -71,13 +71,18 @@ func (a *API) add(verb string, c *contract) *contract {
 func (a *API) define(verb, name string, do func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.frozen {
-		panic(fmt.Sprintf("parley: %s(%s, %q): the API is in use already; define contracts as package variables", verb, a.Name(), name))
-	}
+	a.thaw(verb + " of " + name)
 	if err := transport.CheckGroup(name); err != nil {
 		a.problems = append(a.problems, fmt.Errorf("%s in %s: %w", verb, a.Name(), err))
 	}
 	do()
+}
+
+// thaw panics when a is in use; a.mu is held.
+func (a *API) thaw(what string) {
+	if a.frozen {
+		panic(fmt.Sprintf("parley: %s in %s: the API is in use already; define contracts as package variables", what, a.Name()))
+	}
 }
 
 // freeze ends the definition of a and reports everything that is wrong with it.

@@ -56,18 +56,16 @@ func (c *Call[I, O]) request(ctx context.Context, client *Client, in I, options 
 	for _, o := range options {
 		o.request(e)
 	}
+	report(options, e)
 	return e, nil
 }
 
 // Handle registers f as what answers the call in a service. f's context has the caller's deadline and ends when the
 // caller gives up. An [*Error] that f returns reaches the caller as it is; any other error is logged here and
-// reaches it as Internal. f may run many times at once.
-func (c *Call[I, O]) Handle(f func(context.Context, I) (O, error), options ...AnswerOption) Registration {
-	r := &answering{contract: c.contract, defined: caller()}
-	for _, o := range options {
-		o.answer(r)
-	}
-	r.handle = func(ctx context.Context, body []byte) ([]byte, error) {
+// reaches it as Internal, and so does a panic. f may run many times at once.
+func (c *Call[I, O]) Handle(f func(context.Context, I) (O, error)) Registration {
+	r := &answering{contract: c.contract, defined: caller(), missing: f == nil}
+	r.run = func(ctx context.Context, body []byte) ([]byte, error) {
 		var in I
 		if err := decode(c.in, body, &in); err != nil {
 			return nil, err

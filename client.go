@@ -34,7 +34,7 @@ type Client struct {
 }
 
 // ClientOption is an option of [NewClient].
-type ClientOption interface{ client(*Client) }
+type ClientOption interface{ client(c *Client) }
 
 type clientOption func(*Client)
 
@@ -69,6 +69,9 @@ func NewClient(name string, n *Network, options ...ClientOption) (*Client, error
 	}
 	for _, o := range options {
 		o.client(c)
+	}
+	if c.log == nil {
+		errs = append(errs, fmt.Errorf("client %s: WithLogger(nil): want a logger; slog.DiscardHandler logs nothing", name))
 	}
 	if err := c.policies.Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("client %s: %w", name, err))

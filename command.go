@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	"github.com/parley-io/parley/transport"
@@ -27,7 +28,11 @@ func NewCommand[T any](a *API, name string, options ...CommandOption) *Command[T
 // KeyedBy keeps commands of one key in order; different keys are handled in parallel. It is a part of the definition:
 // call it where the command is defined.
 func (c *Command[T]) KeyedBy(key func(T) string) *Command[T] {
-	c.key, c.keyed = key, true
+	c.define("KeyedBy", func() {
+		if c.key, c.keyed = key, true; key == nil {
+			c.api.problems = append(c.api.problems, fmt.Errorf("%s: KeyedBy(nil): want a function", c.address))
+		}
+	})
 	return c
 }
 
@@ -43,6 +48,9 @@ func (c *Command[T]) Handle(f func(context.Context, T) error, options ...HandleO
 	r := &receiving{contract: c.contract, defined: caller()}
 	for _, o := range options {
 		o.handle(r)
+	}
+	if f == nil {
+		r.wrong(noHandler)
 	}
 	r.run = runner(c.contract, f)
 	return r

@@ -40,9 +40,6 @@ const (
 	StyleEvent   Style = "event"   // every group that subscribed handles it, later
 )
 
-// commandRetention is how long a command waits for a receiver that never existed.
-const commandRetention = 7 * 24 * time.Hour
-
 // DefaultPartitions is how many partitions the channel of a keyed contract has unless it says otherwise: enough for
 // eight instances, few enough that each costs little on every broker.
 const DefaultPartitions = 8
@@ -90,6 +87,14 @@ func (c *contract) compile() error {
 		bad("%w", err)
 	}
 	return errors.Join(errs...)
+}
+
+// define changes the definition of c, which panics once its API is in use.
+func (c *contract) define(what string, change func()) {
+	c.api.mu.Lock()
+	defer c.api.mu.Unlock()
+	c.api.thaw(what + " of " + c.name)
+	change()
 }
 
 // ready is asked by every verb before it does anything.

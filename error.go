@@ -54,7 +54,7 @@ var (
 // on this side of the wire.
 func Errorf(code Code, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), Cause: errors.Unwrap(err)}
+	return &Error{Code: code, Message: err.Error(), Cause: err}
 }
 
 // WithDetails is a copy of a declared error with details that cross the wire with it, as JSON; [DetailsOf] reads them.
@@ -90,8 +90,8 @@ func RetryAfter(err error, d time.Duration) error { return delivery.RetryAfter(e
 
 // answerError is the border of a call's handler: whatever it returned becomes what the caller may see. hidden is
 // set when the caller does not get the text, so that it can be logged here.
-func answerError(err error) (e *Error, hidden bool) {
-	if found, ok := errors.AsType[*Error](err); ok {
+func answerError(ctx context.Context, err error) (e *Error, hidden bool) {
+	if found, ok := errors.AsType[*Error](err); ok && found != nil {
 		if found.Address == "" { // the handler's own answer
 			return found, false
 		}
@@ -104,13 +104,15 @@ func answerError(err error) (e *Error, hidden bool) {
 		return e, false
 	}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &Error{Code: DeadlineExceeded, Message: "the time was over while it was handled"}, false
-	case errors.Is(err, context.Canceled):
+	case ctx.Err() != nil:
 		return &Error{Code: Canceled, Message: "the caller gave up"}, false
 	}
-	return &Error{Code: Internal, Message: "the service failed; its log says why"}, true
+	return &Error{Code: Internal, Message: failedHere}, true
 }
+
+const failedHere = "the service failed; its log says why"
 
 // sendError is the border of Send and Publish: what a receipt's error means to the sender.
 func sendError(address, id string, err error) error {
@@ -120,6 +122,11 @@ func sendError(address, id string, err error) error {
 		e.Code, e.NotSent, e.Message = InvalidArgument, true, "the message was refused"
 	case errors.Is(err, transport.ErrNotSent):
 		e.NotSent, e.Message = true, "the message was not sent; send it again"
+		if errors.Is(err, context.DeadlineExceeded) {
+			e.Code, e.Message = DeadlineExceeded, "the time was over before the message was sent; send it again"
+		} else if errors.Is(err, context.Canceled) {
+			e.Code, e.Message = Canceled, "given up before the message was sent"
+		}
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Code, e.Message = DeadlineExceeded, "not confirmed in time: it may have been sent; follow its id, or send it again with WithID"
 	case errors.Is(err, context.Canceled):

@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	"github.com/parley-io/parley/transport"
@@ -26,7 +27,11 @@ func NewEvent[T any](a *API, name string, options ...EventOption) *Event[T] {
 // KeyedBy keeps events of one key in order at each group; different keys are handled in parallel. It is a part of the
 // definition: call it where the event is defined.
 func (e *Event[T]) KeyedBy(key func(T) string) *Event[T] {
-	e.key, e.keyed = key, true
+	e.define("KeyedBy", func() {
+		if e.key, e.keyed = key, true; key == nil {
+			e.api.problems = append(e.api.problems, fmt.Errorf("%s: KeyedBy(nil): want a function", e.address))
+		}
+	})
 	return e
 }
 
@@ -54,7 +59,10 @@ func (e *Event[T]) Subscribe(group string, f func(context.Context, T) error, opt
 			return only(in), nil
 		}
 	} else if r.only != nil {
-		r.problem = "Only wants a func(" + reflect.TypeFor[T]().String() + ") bool, as the event's type is"
+		r.wrong("Only wants a func(%v) bool, as the event's type is", reflect.TypeFor[T]())
+	}
+	if f == nil {
+		r.wrong(noHandler)
 	}
 	r.run = runner(e.contract, f)
 	return r

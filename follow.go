@@ -51,7 +51,11 @@ func (c *Client) Await(ctx context.Context, id MessageID) (Trail, error) {
 		}
 		wait(ctx, awaitPause)
 		if ctx.Err() != nil {
-			return last, &Error{Code: DeadlineExceeded, ID: string(id), Message: "not every receiver was done in time", Cause: context.Cause(ctx)}
+			e := &Error{Code: DeadlineExceeded, ID: string(id), Message: "not every receiver was done in time", Cause: context.Cause(ctx)}
+			if errors.Is(ctx.Err(), context.Canceled) {
+				e.Code, e.Message = Canceled, "given up before every receiver was done"
+			}
+			return last, e
 		}
 	}
 }
@@ -76,7 +80,7 @@ func inGap(trail Trail, id MessageID) bool {
 func deadLettered(trail Trail, id MessageID) error {
 	for _, hop := range trail.Hops {
 		for _, r := range hop.Receivers {
-			if hop.ID == string(id) && r.State == ledger.DeadLetter {
+			if (hop.ID == string(id) || trail.Found != ledger.FoundID) && r.State == ledger.DeadLetter {
 				e := *ErrDeadLettered
 				e.Address, e.ID = hop.Address, hop.ID
 				e.Message = r.Group + " has given up after its last attempt; `parley failed list` says why, `parley failed redrive` tries again"

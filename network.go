@@ -31,12 +31,17 @@ type Network struct {
 }
 
 // Close frees what the network holds, until ctx is done. Close it after the services on it have returned.
+// What could not be freed in time is tried again by the next Close.
 func (n *Network) Close(ctx context.Context) error {
 	var errs []error
+	var failed []func(context.Context) error
 	for _, f := range slices.Backward(n.OnClose) {
-		errs = append(errs, f(ctx))
+		if err := f(ctx); err != nil {
+			errs, failed = append(errs, err), append(failed, f)
+		}
 	}
-	n.OnClose = nil
+	slices.Reverse(failed)
+	n.OnClose = failed
 	return errors.Join(errs...)
 }
 

@@ -9,11 +9,11 @@ import (
 // Options of a contract, typed by what they fit.
 type (
 	// CallOption is an option of [NewCall].
-	CallOption interface{ call(*contract) }
+	CallOption interface{ call(c *contract) }
 	// CommandOption is an option of [NewCommand].
-	CommandOption interface{ command(*contract) }
+	CommandOption interface{ command(c *contract) }
 	// EventOption is an option of [NewEvent].
-	EventOption interface{ event(*contract) }
+	EventOption interface{ event(c *contract) }
 	// MessageOption is an option of [NewCommand] and of [NewEvent].
 	MessageOption interface {
 		CommandOption
@@ -68,10 +68,10 @@ func Stream(keep time.Duration, bytes int64) EventOption {
 func RequireAudience() EventOption { return eventOption(func(c *contract) { c.audience = true }) }
 
 // SendOption is an option of Send and Publish.
-type SendOption interface{ send(*transport.Envelope) }
+type SendOption interface{ send(e *transport.Envelope) }
 
 // RequestOption is an option of one Call.
-type RequestOption interface{ request(*transport.Envelope) }
+type RequestOption interface{ request(e *transport.Envelope) }
 
 // MessageCallOption is an option of Send, Publish and Call.
 type MessageCallOption interface {
@@ -111,6 +111,19 @@ func WithID(id MessageID) MessageCallOption {
 
 // ReportID stores the id of the message or request in *id before it is sent, so that it can be followed while it is on
 // its way.
-func ReportID(id *MessageID) MessageCallOption {
-	return anyOption(func(e *transport.Envelope) { *id = MessageID(e.ID) })
+func ReportID(id *MessageID) MessageCallOption { return reportID{id} }
+
+// reportID does its work once all other options have done theirs.
+type reportID struct{ to *MessageID }
+
+func (reportID) send(*transport.Envelope)    {}
+func (reportID) request(*transport.Envelope) {}
+
+// report gives the id of e to those options that ask for it.
+func report[O any](options []O, e *transport.Envelope) {
+	for _, o := range options {
+		if r, ok := any(o).(reportID); ok {
+			*r.to = MessageID(e.ID)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/parley-io/parley/delivery"
@@ -13,16 +14,20 @@ import (
 
 // Registration is what a service does with one contract: the result of Handle or Subscribe, or an option of the whole
 // service.
-type Registration interface{ register(*Service) error }
+type Registration interface{ register(s *Service) error }
 
 // answering is a call with its handler.
 type answering struct {
 	*contract
 	defined string
-	handle  func(ctx context.Context, body []byte) ([]byte, error)
+	missing bool // there is no handler
+	run     func(ctx context.Context, body []byte) ([]byte, error)
 }
 
 func (r *answering) register(s *Service) error {
+	if r.missing {
+		return fmt.Errorf("%s, at %s: %s", r.address, r.defined, noHandler)
+	}
 	for _, other := range s.answers {
 		if other.address == r.address {
 			return fmt.Errorf("%s is handled twice: at %s and at %s", r.address, other.defined, r.defined)
@@ -32,15 +37,17 @@ func (r *answering) register(s *Service) error {
 	return nil
 }
 
+const noHandler = "the handler is nil"
+
 // receiving is a command or event with its handler.
 type receiving struct {
 	*contract
-	group   string // of an event
-	defined string
-	problem string // told by register
-	run     func(context.Context, *transport.Envelope) error
-	only    any // a func(T) bool
-	wants   func(*transport.Envelope) (bool, error)
+	group    string // of an event
+	defined  string
+	problems []string // told by register
+	run      func(context.Context, *transport.Envelope) error
+	only     any // a func(T) bool
+	wants    func(*transport.Envelope) (bool, error)
 
 	concurrency int
 	timeout     time.Duration
@@ -49,8 +56,8 @@ type receiving struct {
 }
 
 func (r *receiving) register(s *Service) error {
-	if r.problem != "" {
-		return fmt.Errorf("%s, at %s: %s", r.address, r.defined, r.problem)
+	if len(r.problems) > 0 {
+		return fmt.Errorf("%s, at %s: %s", r.address, r.defined, strings.Join(r.problems, "; "))
 	}
 	if r.style == StyleEvent {
 		if err := transport.CheckGroup(r.group); err != nil {
@@ -69,6 +76,10 @@ func (r *receiving) register(s *Service) error {
 	return nil
 }
 
+func (r *receiving) wrong(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+
 func forGroup(group string) string {
 	if group == "" {
 		return ""
@@ -76,14 +87,11 @@ func forGroup(group string) string {
 	return " for the group " + group
 }
 
-// AnswerOption is an option of [Call.Handle]. There is none yet.
-type AnswerOption interface{ answer(*answering) }
-
 // HandleOption is an option of [Command.Handle].
-type HandleOption interface{ handle(*receiving) }
+type HandleOption interface{ handle(r *receiving) }
 
 // SubscribeOption is an option of [Event.Subscribe].
-type SubscribeOption interface{ subscribe(*receiving) }
+type SubscribeOption interface{ subscribe(r *receiving) }
 
 // ReceiveOption is an option of [Command.Handle] and of [Event.Subscribe].
 type ReceiveOption interface {
@@ -105,7 +113,7 @@ func (f subscribeOption) subscribe(r *receiving) { f(r) }
 func Concurrency(n int) ReceiveOption {
 	return receiveOption(func(r *receiving) {
 		if r.concurrency = n; n < 1 {
-			r.problem = fmt.Sprintf("Concurrency(%d): want 1 or more", n)
+			r.wrong("Concurrency(%d): want 1 or more", n)
 		}
 	})
 }
@@ -114,7 +122,7 @@ func Concurrency(n int) ReceiveOption {
 func HandlerTimeout(d time.Duration) ReceiveOption {
 	return receiveOption(func(r *receiving) {
 		if r.timeout = d; d <= 0 {
-			r.problem = fmt.Sprintf("HandlerTimeout(%v): want more than 0", d)
+			r.wrong("HandlerTimeout(%v): want more than 0", d)
 		}
 	})
 }
@@ -125,7 +133,7 @@ func HandlerTimeout(d time.Duration) ReceiveOption {
 func Retries(immediate int, delays ...time.Duration) ReceiveOption {
 	return receiveOption(func(r *receiving) {
 		if r.retries = (delivery.Retries{Set: true, Immediate: immediate, Delays: delays}); immediate < 0 {
-			r.problem = fmt.Sprintf("Retries(%d): want 0 or more", immediate)
+			r.wrong("Retries(%d): want 0 or more", immediate)
 		}
 	})
 }
@@ -144,7 +152,11 @@ func FromTime(t time.Time) SubscribeOption { return From(transport.Position{Time
 
 // Only subscribes to those events for which want is true; the others are recorded as filtered. T must be the event's.
 func Only[T any](want func(T) bool) SubscribeOption {
-	return subscribeOption(func(r *receiving) { r.only = want })
+	return subscribeOption(func(r *receiving) {
+		if r.only = want; want == nil {
+			r.wrong("Only(nil): want a function")
+		}
+	})
 }
 
 // caller is where the user's code called the function that calls this one, as "file.go:12".

@@ -74,6 +74,7 @@ func (r *Remote) Call(ctx context.Context, client *Client, body []byte, options 
 	for _, o := range options {
 		o.request(e)
 	}
+	report(options, e)
 	answer, err := client.call(ctx, r.contract, e)
 	if err != nil {
 		return nil, err

@@ -47,13 +47,16 @@ func (s *schema) bind(body []byte, values map[string][]string) ([]byte, error) {
 		if err := json.Unmarshal(body, &members); err != nil {
 			return nil, &Error{Code: InvalidArgument, Message: "the body does not fit the contract", Fields: []Field{jsonField(err)}}
 		}
+		if members == nil {
+			return body, nil // null, which the validation refuses
+		}
 	}
 	for name, texts := range values {
 		f := s.fields[name]
 		if f == nil || len(texts) == 0 {
 			continue
 		}
-		var v any = textValue(f, texts[0])
+		v := textValue(f, texts[0])
 		if f.Items != nil {
 			list := make([]any, len(texts))
 			for i, t := range texts {

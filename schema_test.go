@@ -1,11 +1,16 @@
 package parley
 
 import (
+	stdjson "encoding/json"
+	"math/big"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 type parcel struct {
@@ -73,7 +78,18 @@ func TestATypeThatCannotBeAPayloadIsRefusedWithItsReason(t *testing.T) {
 		{reflect.TypeFor[struct {
 			S string `json:"s" pattern:"("`
 		}](), "regex"},
-		{reflect.TypeFor[struct{ D time.Duration }](), "time.Duration"},
+		{reflect.TypeFor[struct {
+			D time.Duration `json:"d,omitzero"`
+		}](), "time.Duration has no JSON form"},
+		{reflect.TypeFor[struct {
+			Base `json:"base"`
+		}](), "n is encoded otherwise"},
+		{reflect.TypeFor[struct {
+			N int `json:"n" minLength:"1"`
+		}](), "fits a field of type string only"},
+		{reflect.TypeFor[struct {
+			S string `json:"s" format:"emial"`
+		}](), "want one of date-time"},
 	}
 	for _, tt := range tests {
 		if _, err := schemaOf(tt.t); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -137,4 +153,68 @@ func FuzzAnyBodyIsEitherTakenOrToldWhy(f *testing.F) {
 			t.Errorf("decode(%q) = %v; want an InvalidArgument", body, err)
 		}
 	})
+}
+
+type colour int
+
+func (c colour) MarshalText() ([]byte, error) { return []byte("red"), nil }
+func (c *colour) UnmarshalText([]byte) error  { return nil }
+
+type anything struct{ s string }
+
+func (a anything) MarshalJSON() ([]byte, error) { return []byte(`{"any":[1]}`), nil }
+func (a *anything) UnmarshalJSON([]byte) error  { return nil }
+
+type Base struct {
+	N int `json:"n"`
+}
+
+func TestTypesWithAJSONFormOfTheirOwnAreTakenAsTheyAreEncoded(t *testing.T) {
+	t.Parallel()
+	values := []any{
+		struct {
+			B []byte  `json:"b" maxLength:"8"`
+			A [4]byte `json:"a"`
+		}{B: []byte("xy")},
+		struct {
+			R jsontext.Value `json:"r"`
+			S stdjson.RawMessage
+		}{R: jsontext.Value(`[1]`), S: stdjson.RawMessage(`{}`)},
+		struct {
+			C colour     `json:"c"`
+			P *colour    `json:"p"`
+			I netip.Addr `json:"i"`
+			N *big.Int   `json:"n"`
+		}{I: netip.MustParseAddr("127.0.0.1")},
+		struct {
+			J anything   `json:"j"`
+			L []anything `json:"l"`
+		}{L: []anything{{}}},
+		struct {
+			N int64 `json:"n,string"`
+		}{N: 7},
+		struct {
+			Base
+			T *time.Time `json:"t"`
+		}{},
+		struct {
+			Level  int      `json:"level" enum:"1,2"`
+			Colour *string  `json:"colour" enum:"red,blue"`
+			Tags   []string `json:"tags" enum:"a,b" maxItems:"2"`
+		}{Level: 2, Tags: []string{"b"}},
+	}
+	for _, v := range values {
+		s, err := schemaOf(reflect.TypeOf(v))
+		if err != nil {
+			t.Errorf("schemaOf(%T) = %v", v, err)
+			continue
+		}
+		body, err := encode(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fields := s.check(body); len(fields) > 0 {
+			t.Errorf("%s is encoded from %T, and refused: %v", body, v, fields)
+		}
+	}
 }

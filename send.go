@@ -52,6 +52,7 @@ func accept(ctx context.Context, s Sender, c *contract, key string, body []byte,
 	for _, o := range options {
 		o.send(e)
 	}
+	report(options, e)
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, DefaultSendTimeout)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -47,8 +47,15 @@ func (g grace) register(s *Service) error {
 // the registrations, with what the network can't do.
 func NewService(client *Client, registrations ...Registration) (*Service, error) {
 	s := &Service{client: client, grace: DefaultGrace, ready: make(chan struct{})}
+	if client == nil {
+		return nil, errors.New("service: no client; make one with NewClient")
+	}
 	var errs []error
-	for _, r := range registrations {
+	for i, r := range registrations {
+		if r == nil {
+			errs = append(errs, fmt.Errorf("registration %d is nil", i))
+			continue
+		}
 		errs = append(errs, r.register(s))
 	}
 	seen := make(map[*API]bool)
@@ -99,6 +106,9 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.started.Swap(true) {
 		return fmt.Errorf("service %s: Run was called twice; make another service", s.client.name)
 	}
+	if err := s.declare(ctx); err != nil {
+		return err
+	}
 	stop, cancelStop := context.WithCancel(ctx) // also done when a part fails
 	defer cancelStop()
 	answer, cancelAnswer := context.WithCancel(context.WithoutCancel(ctx))
@@ -127,7 +137,47 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		}
 	})
-	return parts.Wait()
+	ended := make(chan error, 1)
+	go func() { ended <- parts.Wait() }() // waited for below, unless a handler of calls never returns
+	select {
+	case err := <-ended:
+		return s.named(err)
+	case <-answer.Done():
+	}
+	limit := time.NewTimer(callDrain)
+	defer limit.Stop()
+	select {
+	case err := <-ended:
+		return s.named(err)
+	case <-limit.C:
+		return s.named(fmt.Errorf("handlers of calls still run %v after the last call was taken; they ignore their context, which ends when the network is closed", callDrain))
+	}
+}
+
+// callDrain is how long handlers of calls have once no more are taken; those of messages are given up as early.
+const callDrain = delivery.DefaultDrain + 5*time.Second
+
+// declare makes sure of all channels before anything is received, and reports every conflict.
+func (s *Service) declare(ctx context.Context) error {
+	var channels []transport.Channel
+	for _, r := range s.receives {
+		channels = append(channels, r.channel)
+	}
+	if len(channels) == 0 {
+		return nil
+	}
+	if err := delivery.Declare(ctx, s.client.broker, channels); err != nil && ctx.Err() == nil {
+		return s.named(err)
+	}
+	return nil
+}
+
+// named says which service an error of a part is about.
+func (s *Service) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("service %s: %w", s.client.name, err)
 }
 
 // gate opens when all parts of a service are up.
@@ -159,7 +209,7 @@ func (s *Service) beThere(stop, failed context.Context, peer string) error {
 			if stop.Err() != nil {
 				return nil
 			}
-			return fmt.Errorf("service %s: announce: %w", s.client.name, err)
+			return fmt.Errorf("announce: %w", err)
 		}
 	}
 	close(s.ready)
@@ -253,19 +303,23 @@ func (s *Service) endpoints() []transport.Endpoint {
 
 // answer is the border between the wire and a call's handler.
 func (s *Service) answer(r *answering) func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
-	return func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
-		body, err := r.handle(withMessage(ctx, e), e.Body)
+	return func(ctx context.Context, e *transport.Envelope) (_ *transport.Envelope, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.client.log.Error("parley: the handler of a call panicked", "service", s.client.name, "address", r.address,
+					"message_id", e.ID, "panic", p, "stack", string(debug.Stack()))
+				err = &Error{Code: Internal, Message: failedHere}
+			}
+		}()
+		body, err := r.run(withMessage(ctx, e), e.Body)
 		if err != nil {
-			answered, hidden := answerError(err)
+			answered, hidden := answerError(ctx, err)
 			if hidden {
-				s.client.log.Error("parley: a call failed", "service", s.client.name, "address", r.address, slog.String("message_id", e.ID), "err", err)
+				s.client.log.Error("parley: a call failed", "service", s.client.name, "address", r.address, "message_id", e.ID, "err", err)
 			}
 			return nil, answered
 		}
-		return &transport.Envelope{
-			ID: e.ID, Source: s.client.name, Address: r.address, ContentType: contentJSON,
-			Correlation: e.Correlation, Causation: e.Causation, Trace: e.Trace, Body: body,
-		}, nil
+		return &transport.Envelope{ContentType: contentJSON, Body: body}, nil // the caller knows the rest
 	}
 }
 

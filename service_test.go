@@ -3,7 +3,6 @@ package parley_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -17,109 +16,6 @@ import (
 	"github.com/parley-io/parley/transport/fault"
 	"github.com/parley-io/parley/transport/mem"
 )
-
-// directory is who is there, in one process's memory.
-type directory struct {
-	mu        sync.Mutex
-	instances map[string]parley.Instance
-	groups    map[string][]string
-}
-
-func newDirectory() *directory {
-	return &directory{instances: map[string]parley.Instance{}, groups: map[string][]string{}}
-}
-
-func (d *directory) Announce(_ context.Context, i parley.Instance) (func(context.Context) error, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.instances[i.ID] = i
-	return func(context.Context) error {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.instances, i.ID)
-		return nil
-	}, nil
-}
-
-func (d *directory) Instances() []parley.Instance {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Collect(maps.Values(d.instances))
-}
-
-func (d *directory) Peers(address string) (peers []string) {
-	for _, i := range d.Instances() {
-		if slices.Contains(i.Answers, address) {
-			peers = append(peers, i.Peer)
-		}
-	}
-	return peers
-}
-
-func (d *directory) Register(_ context.Context, address, group string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.groups[address] = append(d.groups[address], group)
-	return nil
-}
-
-func (d *directory) Groups(address string) ([]string, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.groups[address]), true
-}
-
-// world is a fabric and who is there.
-type world struct {
-	t         *testing.T
-	fabric    *mem.Fabric
-	directory *directory
-	faults    parley.Faults
-}
-
-func newWorld(t *testing.T) *world { return &world{t: t, fabric: mem.New(), directory: newDirectory()} }
-
-// client is one process of its own.
-func (w *world) client(name string) *parley.Client {
-	w.t.Helper()
-	p := w.fabric.Process(name)
-	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory, Faults: w.faults},
-		parley.WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		if err := errors.Join(p.Caller().Close(context.Background()), p.Broker().Close(context.Background())); err != nil {
-			w.t.Error(err)
-		}
-	})
-	return c
-}
-
-// serve runs a service until the end of the test, or until stop is called; it returns once the service is ready.
-func (w *world) serve(c *parley.Client, registrations ...parley.Registration) (stop func()) {
-	w.t.Helper()
-	s, err := parley.NewService(c, registrations...)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			w.t.Errorf("Run = %v; want nil after its context is done", err)
-		}
-	})
-	w.t.Cleanup(stop)
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		w.t.Fatalf("Run = %v before it was ready", err)
-	}
-	return stop
-}
 
 func TestACallIsAnsweredAndADeclaredErrorCrossesTheWireByName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -217,6 +113,7 @@ func TestFaultsOnPurposeStrikeTheServiceThatTheyName(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if handled != 1 {
 			t.Errorf("handled %d times once the fault was over; want 1", handled)
 		}
@@ -410,6 +307,7 @@ func TestEverythingWrongWithAServiceIsReportedTogether(t *testing.T) {
 		served.Subscribe("two words", handle), served.Subscribe("a", handle, parley.FromStart()),
 		served.Subscribe("b", handle, parley.Only(func(string) bool { return true })),
 		wrong.Handle(func(context.Context, func()) error { return nil }),
+		clean.Handle(nil), sold.Subscribe("c", handle, parley.Retries(-1), parley.HandlerTimeout(-1)), nil,
 	)
 	if err == nil {
 		t.Fatal("NewService = nil; want an error")
@@ -417,6 +315,7 @@ func TestEverythingWrongWithAServiceIsReportedTogether(t *testing.T) {
 	for _, want := range []string{
 		"cafe.v1.get-price is handled twice: at service_test.go:", "Concurrency(0)", `name "two words"`, "From wants an event with the Stream option",
 		"Only wants", `name "Bad"`, "version 0", "no calls has none", "unsupported",
+		"the handler is nil", "Retries(-1): want 0 or more; HandlerTimeout(-1ns): want more than 0", "registration 10 is nil",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("NewService = %v\nwant it to say %q too", err, want)

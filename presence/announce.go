@@ -53,7 +53,12 @@ func (p *Presence) Announce(ctx context.Context, i parley.Instance) (leave func(
 		p.own[nameOf(i)] = i
 	})
 	if err != nil {
-		p.disown(nameOf(i))
+		// It may be stored already, and others would call who is not there.
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if gone := p.leave(bye, nameOf(i)); gone != nil {
+			err = errors.Join(err, gone)
+		}
 		return nil, fmt.Errorf("presence: announce %s %s: %w", i.Service, i.ID, err)
 	}
 	return func(ctx context.Context) error { return p.leave(ctx, nameOf(i)) }, nil

@@ -148,7 +148,7 @@ func (b *Broker) usable(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case b.fabric.away:
-		return errors.New("the broker is away")
+		return fmt.Errorf("%w: the broker is away", transport.ErrNotSent)
 	}
 	return nil
 }
@@ -158,8 +158,8 @@ func (b *Broker) errClosed() error {
 }
 
 func differs(have, want transport.Channel) error {
-	return fmt.Errorf("channel %s exists as %s and is wanted as %s: change one of the two contracts, or remove the channel",
-		have.Address, form(have), form(want))
+	return fmt.Errorf("%w: channel %s exists as %s and is wanted as %s: change one of the two contracts, or remove the channel",
+		transport.ErrRefused, have.Address, form(have), form(want))
 }
 
 func form(c transport.Channel) string {

@@ -35,7 +35,7 @@ func (r *rig) answer(p *mem.Process, address string, f answerFunc) *answers {
 	return a
 }
 
-var errAnswers = errors.New("Answer still runs")
+var errAnswers = errors.New("still answers")
 
 func (a *answers) result() error {
 	synctest.Wait()

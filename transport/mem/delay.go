@@ -56,7 +56,7 @@ func (c *channel) fire() {
 }
 
 // delayed is a heap, the message that is due first at its root.
-type delayed []*message
+type delayed []*message //nolint:recvcheck // as container/heap has it
 
 func (d delayed) Len() int      { return len(d) }
 func (d delayed) Swap(i, j int) { d[i], d[j] = d[j], d[i] }

@@ -138,7 +138,7 @@ func (in *inbox) end() error {
 	return in.result()
 }
 
-var errRuns = errors.New("Receive still runs")
+var errRuns = errors.New("still receives")
 
 func (in *inbox) result() error {
 	synctest.Wait()

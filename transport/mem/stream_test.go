@@ -71,7 +71,7 @@ func TestAReplayEndsBeforeItsBoundOnceAllIsSettled(t *testing.T) {
 		time.Sleep(minute - 1)
 		r.send(history.Address, "d")
 		later.want("d")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		r.send(history.Address, "e")
 		later.want()
 		if err := later.result(); err != nil {

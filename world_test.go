@@ -1,0 +1,117 @@
+package parley_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/transport/mem"
+)
+
+// directory is who is there, in one process's memory.
+type directory struct {
+	mu        sync.Mutex
+	instances map[string]parley.Instance
+	groups    map[string][]string
+}
+
+func newDirectory() *directory {
+	return &directory{instances: map[string]parley.Instance{}, groups: map[string][]string{}}
+}
+
+func (d *directory) Announce(_ context.Context, i parley.Instance) (func(context.Context) error, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.instances[i.ID] = i
+	return func(context.Context) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.instances, i.ID)
+		return nil
+	}, nil
+}
+
+func (d *directory) Instances() []parley.Instance {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Values(d.instances))
+}
+
+func (d *directory) Peers(address string) (peers []string) {
+	for _, i := range d.Instances() {
+		if slices.Contains(i.Answers, address) {
+			peers = append(peers, i.Peer)
+		}
+	}
+	return peers
+}
+
+func (d *directory) Register(_ context.Context, address, group string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.groups[address] = append(d.groups[address], group)
+	return nil
+}
+
+func (d *directory) Groups(address string) ([]string, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.groups[address]), true
+}
+
+// world is a fabric and who is there.
+type world struct {
+	t         *testing.T
+	fabric    *mem.Fabric
+	directory *directory
+	faults    parley.Faults
+}
+
+func newWorld(t *testing.T) *world { return &world{t: t, fabric: mem.New(), directory: newDirectory()} }
+
+// client is one process of its own.
+func (w *world) client(name string) *parley.Client {
+	w.t.Helper()
+	p := w.fabric.Process(name)
+	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory, Faults: w.faults},
+		parley.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := errors.Join(p.Caller().Close(context.Background()), p.Broker().Close(context.Background())); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return c
+}
+
+// serve runs a service until the end of the test, or until stop is called; it returns once the service is ready.
+func (w *world) serve(c *parley.Client, registrations ...parley.Registration) (stop func()) {
+	w.t.Helper()
+	s, err := parley.NewService(c, registrations...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("Run = %v; want nil after its context is done", err)
+		}
+	})
+	w.t.Cleanup(stop)
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		w.t.Fatalf("Run = %v before it was ready", err)
+	}
+	return stop
+}
