@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 	"time"
@@ -69,7 +70,19 @@ func newEnvelope(ctx context.Context, address, source string, body []byte) *tran
 }
 
 // newID makes a UUIDv7: unique without asking anybody, and sorted by time.
-func newID() string { return uuid.Must(uuid.NewV7()).String() }
+func newID() string { return uuid.Must(uuid.NewV7FromReader(random{})).String() }
+
+// random reads from the runtime's generator, which needs no system call. Ids are unique, not secret.
+type random struct{}
+
+func (random) Read(b []byte) (int, error) {
+	for i := 0; i < len(b); i += 8 {
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], rand.Uint64())
+		copy(b[i:], word[:])
+	}
+	return len(b), nil
+}
 
 // childTrace is a W3C traceparent with a new span in the trace of parent, or in a new sampled trace if parent is none.
 func childTrace(parent string) string {
@@ -79,20 +92,14 @@ func childTrace(parent string) string {
 		copy(out[:], parent)
 	} else {
 		var trace [16]byte
-		putUint64(trace[:8], rand.Uint64()|1)
-		putUint64(trace[8:], rand.Uint64())
+		binary.LittleEndian.PutUint64(trace[:8], rand.Uint64()|1)
+		binary.LittleEndian.PutUint64(trace[8:], rand.Uint64())
 		copy(out[:], "00-")
 		hex.Encode(out[3:35], trace[:])
 		copy(out[35:], "-0000000000000000-01")
 	}
 	var b [8]byte
-	putUint64(b[:], span)
+	binary.LittleEndian.PutUint64(b[:], span)
 	hex.Encode(out[36:52], b[:])
 	return string(out[:])
-}
-
-func putUint64(b []byte, n uint64) {
-	for i := range 8 {
-		b[i] = byte(n >> (8 * i))
-	}
 }

@@ -39,7 +39,7 @@ func (e *Envelope) Attributes(yield func(name, value string) bool) {
 		put("parleygroup", e.Group) &&
 		put("parleynotbefore", stamp(e.NotBefore)) &&
 		put("parleylifetime", number(int64((e.Lifetime+time.Millisecond-1)/time.Millisecond))) &&
-		put("parleyattempt", number(int64(e.Attempt)))
+		put("parleyattempt", attempt(e.Attempt))
 	if !ok {
 		return
 	}
@@ -51,7 +51,8 @@ func (e *Envelope) Attributes(yield func(name, value string) bool) {
 }
 
 // SetAttribute is the reverse of [Envelope.Attributes]: it stores one attribute where it belongs, an unknown one in
-// Headers. What came from a wire is checked with [Envelope.Validate] once all are set. It fails on a value that does not fit the attribute, so that a foreign event is refused and not guessed at.
+// Headers. What came from a wire is checked with [Envelope.Validate] once all are set. It fails on a value that does
+// not fit the attribute, so that a foreign event is refused and not guessed at.
 func (e *Envelope) SetAttribute(name, value string) (err error) {
 	switch name {
 	case "specversion":
@@ -139,6 +140,14 @@ func UnescapeAttribute(s string) (string, error) {
 		return s, nil
 	}
 	return url.PathUnescape(s)
+}
+
+// attempt leaves out the first, which is what an absent one reads as.
+func attempt(n int) string {
+	if n <= 1 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 func stamp(t time.Time) string {

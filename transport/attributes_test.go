@@ -171,9 +171,9 @@ func TestAFullEnvelopeSurvivesTheWire(t *testing.T) {
 func FuzzAValidEnvelopeSurvivesTheWire(f *testing.F) {
 	f.Add("m1", "orders", "orders.v1.cancel", "key", "text/plain", "a4", "mail", "trace", "tenant", "value", int64(1), int64(5), uint16(3))
 	f.Add("%41", "a b", "x", "ü", "", "", "", "", "n", "", int64(0), int64(0), uint16(0))
-	f.Fuzz(func(t *testing.T, id, source, address, key, content, copy, group, trace, header, value string, nanos, millis int64, attempt uint16) {
+	f.Fuzz(func(t *testing.T, id, source, address, key, content, twin, group, trace, header, value string, nanos, millis int64, attempt uint16) {
 		e := &transport.Envelope{
-			ID: id, Source: source, Address: address, Key: key, ContentType: content, Copy: copy, Group: group,
+			ID: id, Source: source, Address: address, Key: key, ContentType: content, Copy: twin, Group: group,
 			Correlation: key, Causation: source, Trace: trace, Attempt: int(attempt), Headers: map[string]string{header: value},
 		}
 		if nanos != 0 {

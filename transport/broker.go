@@ -28,9 +28,9 @@ type Broker interface {
 	// nothing is changed. An error that wraps ErrNotSent means that the broker could not be reached: declare again.
 	Declare(ctx context.Context, channels []Channel) error
 	// Send returns one receipt per envelope, in their order, when all outcomes are known or ctx is done. A nil
-	// Receipt.Err means: stored as Features.Survives says. Messages of one Key are stored in the order of the batch. Send called from many
-	// goroutines pipelines: their confirmations are in flight together. The driver neither changes nor keeps the
-	// envelopes after it returns.
+	// Receipt.Err means: stored as Features.Survives says. Messages of one Key are stored in the order of the batch.
+	// Send called from many goroutines pipelines: their confirmations are in flight together. The driver neither
+	// changes nor keeps the envelopes after it returns.
 	Send(ctx context.Context, batch []*Envelope) []Receipt
 	// Receive delivers to take until ctx is done; then it stops fetching and returns nil once every delivery that it
 	// handed out is settled. A lost connection is not an error: Receive goes on when it is back. It returns an error

@@ -34,8 +34,8 @@ type Channel struct {
 	Address    string
 	Pattern    Pattern
 	Partitions int // 0 = unordered; else order by Key inside [Channel.Partition], a number fixed for the channel's life
-	// Retain and RetainBytes bound what is kept; 0 = no bound. For a Queue or Topic, Retain bounds what nobody has handled
-	// yet; for a Stream, both bound the stream, which drops its oldest messages.
+	// Retain and RetainBytes bound what is kept; 0 = no bound. For a Queue or Topic, Retain bounds what nobody has
+	// handled yet; for a Stream, both bound the stream, which drops its oldest messages.
 	Retain      time.Duration
 	RetainBytes int64
 }

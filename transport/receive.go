@@ -22,7 +22,8 @@ type Route struct {
 	// reader of its own that leaves nothing behind (presence, tail, replay); on a Queue the channel's one group; on a
 	// Topic an error.
 	Group string
-	// From matters only when the group is new (or ""). On a Queue it is ignored: a queue's messages wait for its first receiver.
+	// From matters only when the group is new (or ""). On a Queue it is ignored: a queue's messages wait for
+	// its first receiver.
 	From Position
 	// Until, when set, makes Receive return nil once everything before that position is settled. Streams only.
 	Until Position

@@ -45,5 +45,6 @@
 //	cut receive    deliveries stop, and what is settled meanwhile is lost: the broker delivers it again
 //	cut broker     cut send and cut receive
 //
-// The addresses that begin with "parley." are those of Parley itself, and no rule strikes them. cut has no share. Rules apply in their order: delays add up, and the first rule of another kind that strikes decides.
+// The addresses that begin with "parley." are those of Parley itself, and no rule strikes them. cut has no share. Rules
+// apply in their order: delays add up, and the first rule of another kind that strikes decides.
 package fault

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	nethttp "net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestAnErrorArrivesAsItWasMade(t *testing.T) {
 	_, err := open(t, clientOnly).Request(within(t), peer, request("{}"))
 	want := *sent
 	want.Cause, want.Address, want.ID, want.Peer = nil, quote, "m-1", peer
-	if !reflect.DeepEqual(err, &want) {
+	if !reflect.DeepEqual(err, &want) { //nolint:govet // the whole error is compared, as data
 		t.Errorf("Request = %#v\nwant %#v", err, &want)
 	}
 }
@@ -57,7 +58,7 @@ func TestWhatGoesWrongInAHandlerStaysThere(t *testing.T) {
 			t.Errorf("%s: Request = %v; want internal without the text, and not NotSent", address, err)
 		}
 	}
-	if response, body := curl(t, "GET", peer+"/bind", ""); response.StatusCode != 500 || strings.Contains(body, "secret") {
+	if response, body := curl(t, "GET", peer+"/bind", ""); response.StatusCode != nethttp.StatusInternalServerError || strings.Contains(body, "secret") {
 		t.Errorf("a Bind that panics: %d %s; want 500 without the text", response.StatusCode, body)
 	}
 }
@@ -110,7 +111,7 @@ func TestTheServersOwnLimitOfTimeIsAnsweredAs504(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}))
-	if response, body := curl(t, "POST", peer+"/orders/v1/get-quote", "{}"); response.StatusCode != 504 || response.Header.Get("Parley-Not-Begun") != "" {
+	if response, body := curl(t, "POST", peer+"/orders/v1/get-quote", "{}"); response.StatusCode != nethttp.StatusGatewayTimeout || response.Header.Get("Parley-Not-Begun") != "" {
 		t.Errorf("got %d %s, Parley-Not-Begun %q; want 504 of a request that was begun", response.StatusCode, body, response.Header.Get("Parley-Not-Begun"))
 	}
 }

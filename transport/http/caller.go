@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	nethttp "net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -59,7 +60,7 @@ func (c *Caller) Handler() nethttp.Handler {
 func (c *Caller) Handle(pattern string, h nethttp.Handler) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pages := append(c.pages[:len(c.pages):len(c.pages)], page{pattern, unhurried(h)})
+	pages := append(slices.Clip(c.pages), page{pattern, unhurried(h)})
 	mux, answered, err := c.build(pages, c.answered)
 	if err != nil {
 		return fmt.Errorf("http page: %w", err)

@@ -109,7 +109,8 @@ func (c *conn) read(limit int) (r reply, reusable bool, err error) {
 	c.readable = maxHeaderBytes
 	var response *nethttp.Response
 	for response == nil || response.StatusCode < 200 && response.StatusCode != nethttp.StatusSwitchingProtocols {
-		if response, err = nethttp.ReadResponse(c.reader, nil); err != nil { //nolint:bodyclose // Close would read a body of any size; the connection is closed instead
+		// Close would read a body of any size; the connection is closed instead.
+		if response, err = nethttp.ReadResponse(c.reader, nil); err != nil { //nolint:bodyclose // see above
 			return reply{}, false, err
 		}
 	}

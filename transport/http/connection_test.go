@@ -76,15 +76,17 @@ func TestAConnectionIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]nethttp.HandlerFunc{
 		"answers":    func(w nethttp.ResponseWriter, _ *nethttp.Request) { _, _ = w.Write([]byte(`{}`)) },
-		"no content": func(w nethttp.ResponseWriter, _ *nethttp.Request) { w.WriteHeader(204) },
-		"errors":     func(w nethttp.ResponseWriter, _ *nethttp.Request) { nethttp.Error(w, "no", 503) },
+		"no content": func(w nethttp.ResponseWriter, _ *nethttp.Request) { w.WriteHeader(nethttp.StatusNoContent) },
+		"errors": func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+			nethttp.Error(w, "no", nethttp.StatusServiceUnavailable)
+		},
 		"chunks": func(w nethttp.ResponseWriter, _ *nethttp.Request) {
 			_, _ = w.Write([]byte(`{`))
 			_ = nethttp.NewResponseController(w).Flush()
 			_, _ = w.Write([]byte(`}`))
 		},
 		"hints first": func(w nethttp.ResponseWriter, _ *nethttp.Request) {
-			w.WriteHeader(103)
+			w.WriteHeader(nethttp.StatusEarlyHints)
 			_, _ = w.Write([]byte(`{}`))
 		},
 	} {

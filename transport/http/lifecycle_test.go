@@ -166,7 +166,7 @@ func TestCloseDoesNotWaitForAStreamingPage(t *testing.T) {
 	peer, stop := answer(t, c)
 	ended := make(chan bool)
 	err := c.Handle("GET /live", nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
-		w.WriteHeader(200)
+		w.WriteHeader(nethttp.StatusOK)
 		_ = nethttp.NewResponseController(w).Flush()
 		<-r.Context().Done()
 		close(ended)

@@ -87,7 +87,7 @@ func (o Options) normal() (Options, error) {
 func parsePeer(peer string) (*url.URL, error) {
 	u, err := url.Parse(peer)
 	if err != nil {
-		return nil, fmt.Errorf("peer: not a URL: want http://HOST:PORT")
+		return nil, errors.New("peer: not a URL: want http://HOST:PORT")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || !isASCII(u.Host) || strings.Contains(u.Host, "%") || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("peer %q: want http://HOST:PORT or https://, with at most a path", u.Redacted())

@@ -91,7 +91,7 @@ func TestAnErrorCrossesAsAProblem(t *testing.T) {
 			if want == nil {
 				want = &x.err
 			}
-			if got := readProblem(w.Code, w.Header(), w.Body.Bytes()); !reflect.DeepEqual(got, want) {
+			if got := readProblem(w.Code, w.Header(), w.Body.Bytes()); !reflect.DeepEqual(got, want) { //nolint:govet // the whole error is compared, as data
 				t.Errorf("read back %#v; want %#v", got, want)
 			}
 		})
@@ -139,7 +139,7 @@ func TestAStrangersAnswerIsMappedSensibly(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			if got := readProblem(x.status, x.header, []byte(x.body)); !reflect.DeepEqual(got, &x.want) {
+			if got := readProblem(x.status, x.header, []byte(x.body)); !reflect.DeepEqual(got, &x.want) { //nolint:govet // the whole error is compared, as data
 				t.Errorf("got %#v; want %#v", got, &x.want)
 			}
 		})

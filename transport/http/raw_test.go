@@ -72,7 +72,7 @@ func TestAnybodyCanCallWithABodyAlone(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			response, body := curl(t, "POST", peer+"/orders/v1/get-quote", `{"a":1}`, x.headers...)
-			if response.StatusCode != 200 || !strings.Contains(body, x.want) {
+			if response.StatusCode != nethttp.StatusOK || !strings.Contains(body, x.want) {
 				t.Errorf("got %d %q; want 200 with %q", response.StatusCode, body, x.want)
 			}
 		})
@@ -195,7 +195,7 @@ func TestAnAnswerWithoutBodyIs204(t *testing.T) {
 	for name, answer := range map[string]*transport.Envelope{"nil": nil, "empty": {}} {
 		_, peer := serve(t, endpoint(quote, func(context.Context, *transport.Envelope) (*transport.Envelope, error) { return answer, nil }))
 		response, body := curl(t, "POST", peer+"/orders/v1/get-quote", "{}")
-		if response.StatusCode != 204 || body != "" || response.Header.Get("Content-Type") != "" {
+		if response.StatusCode != nethttp.StatusNoContent || body != "" || response.Header.Get("Content-Type") != "" {
 			t.Errorf("%s: got %d %q of type %q; want 204", name, response.StatusCode, body, response.Header.Get("Content-Type"))
 		}
 		got, err := open(t, clientOnly).Request(within(t), peer, request("{}"))

@@ -67,7 +67,7 @@ func (c *Caller) prepare(ctx context.Context, buffer []byte, peer string, e *tra
 	if err := ctx.Err(); err != nil {
 		return nil, message{}, contextError(err, true)
 	}
-	head := append(buffer[:0], t.head...)
+	head := append(buffer[:0], t.head...) //nolint:gocritic // buffer is memory, not content
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline).Milliseconds()
 		if left <= 0 {

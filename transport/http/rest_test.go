@@ -44,7 +44,7 @@ func TestARESTRouteBindsPathQueryAndBody(t *testing.T) {
 		_, peer := serve(t, rest(method, path))
 		method, path, _ = strings.Cut(x.request, " ")
 		response, body := curl(t, method, peer+path, x.body)
-		if response.StatusCode != 200 || body != x.want {
+		if response.StatusCode != nethttp.StatusOK || body != x.want {
 			t.Errorf("%s, %s: got %d %q; want %q", x.route, x.request, response.StatusCode, body, x.want)
 		}
 	}
@@ -57,12 +57,12 @@ func TestWhatBindRefusesIsToldAsItIs(t *testing.T) {
 		return nil, &transport.Error{Code: transport.InvalidArgument, Fields: []transport.Field{{Path: "n", Message: "want a number"}}}
 	}
 	_, peer := serve(t, refusing)
-	if response, body := curl(t, "GET", peer+"/a/x", ""); response.StatusCode != 422 || !strings.Contains(body, "want a number") {
+	if response, body := curl(t, "GET", peer+"/a/x", ""); response.StatusCode != nethttp.StatusUnprocessableEntity || !strings.Contains(body, "want a number") {
 		t.Errorf("got %d %s; want 422 with the field", response.StatusCode, body)
 	}
 	refusing.Bind = func([]byte, map[string][]string) ([]byte, error) { return nil, errors.New("n: want a number") }
 	_, peer = serve(t, refusing)
-	if response, body := curl(t, "GET", peer+"/a/x", ""); response.StatusCode != 400 || !strings.Contains(body, "n: want a number") {
+	if response, body := curl(t, "GET", peer+"/a/x", ""); response.StatusCode != nethttp.StatusBadRequest || !strings.Contains(body, "n: want a number") {
 		t.Errorf("got %d %s; want 400 with the text", response.StatusCode, body)
 	}
 }
@@ -128,10 +128,10 @@ func TestAPageStandsBesideTheCalls(t *testing.T) {
 	if err := c.Answer(within(t), []transport.Endpoint{rest("GET", "/livez")}, nil); err == nil {
 		t.Error("Answer of a route that is a page = nil; want an error")
 	}
-	if response, body := curl(t, "GET", peer+"/livez", ""); response.StatusCode != 200 || body != "alive" {
+	if response, body := curl(t, "GET", peer+"/livez", ""); response.StatusCode != nethttp.StatusOK || body != "alive" {
 		t.Errorf("the page: %d %q; want alive", response.StatusCode, body)
 	}
-	if response, body := curl(t, "POST", peer+"/livez", ""); response.StatusCode != 405 || response.Header.Get("Allow") != "GET, HEAD" {
+	if response, body := curl(t, "POST", peer+"/livez", ""); response.StatusCode != nethttp.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("another method: %d %q, Allow %q; want 405", response.StatusCode, body, response.Header.Get("Allow"))
 	}
 	if err := c.Handle("/", page("everything")); err != nil {

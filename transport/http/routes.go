@@ -156,7 +156,7 @@ func unknown(mux *nethttp.ServeMux) nethttp.HandlerFunc {
 			}, nethttp.StatusMethodNotAllowed)
 			return
 		}
-		e := &transport.Error{Code: transport.NotFound, NotSent: true, Message: fmt.Sprintf("nothing is served on %s", clip(r.URL.Path, 200))}
+		e := &transport.Error{Code: transport.NotFound, NotSent: true, Message: "nothing is served on " + clip(r.URL.Path, 200)}
 		address := strings.ReplaceAll(strings.TrimPrefix(r.URL.Path, "/"), "/", ".")
 		if r.Method == nethttp.MethodPost && transport.CheckAddress(address) == nil {
 			e.Code, e.Message = transport.Unimplemented, fmt.Sprintf("nobody answers %s here", address)

@@ -126,19 +126,19 @@ func (l *account) confirmations() int {
 	return l.stored
 }
 
-// until waits for holds, which is asked after each change, and reports whether it came true before ctx was done.
-func (l *account) until(ctx context.Context, holds func() bool) bool {
+// until waits for holds, which is asked after each change, or until ctx is done.
+func (l *account) until(ctx context.Context, holds func() bool) {
 	for {
 		l.mu.Lock()
 		changed := l.changed
 		l.mu.Unlock()
 		if holds() {
-			return true
+			return
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false
+			return
 		}
 	}
 }
@@ -221,8 +221,8 @@ func (l *account) lost(group string) (lost []string) {
 	return lost
 }
 
-// summary is the log in numbers, for [Scene.Notef].
-func (l *account) summary(group string) string {
+// summary is the log of a queue in numbers, for [Scene.Notef].
+func (l *account) summary() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	open := 0
@@ -231,7 +231,7 @@ func (l *account) summary(group string) string {
 			open++
 		}
 	}
-	return fmt.Sprintf("%d sent, %d confirmed, %d of unknown outcome, %d handlings", len(l.ordered), l.stored, open, len(l.handled[group]))
+	return fmt.Sprintf("%d sent, %d confirmed, %d of unknown outcome, %d handlings", len(l.ordered), l.stored, open, len(l.handled[""]))
 }
 
 // elsewhere is how many messages were sent to other groups only.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,7 @@ func oversizeCalls(ctx context.Context, s *Scene, p Peers) {
 	a := s.answer(ctx, server, map[string]answer{
 		in: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 			handled.Add(1)
-			return &transport.Envelope{Body: []byte(fmt.Sprint(len(e.Body)))}, nil
+			return &transport.Envelope{Body: strconv.AppendInt(nil, int64(len(e.Body)), 10)}, nil
 		},
 		out: func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
 			return &transport.Envelope{Body: digits(p.MaxBytes + 1)}, nil
@@ -38,7 +39,7 @@ func oversizeCalls(ctx context.Context, s *Scene, p Peers) {
 			s.Errorf("%s: the handler ran %d times; want never", what, got)
 		}
 	}
-	if got, err := send(p.MaxBytes); err != nil || string(got.Body) != fmt.Sprint(p.MaxBytes) {
+	if got, err := send(p.MaxBytes); err != nil || string(got.Body) != strconv.Itoa(p.MaxBytes) {
 		s.Errorf("a request of exactly %d bytes: got %v; want it answered", p.MaxBytes, err)
 	}
 	_, err := call(ctx, user, a.peer, out, "large")
@@ -81,7 +82,7 @@ func severalAnswers(ctx context.Context, s *Scene, p Peers) {
 		s.Errorf("Answer of one address twice = %v; want an error at once", err)
 	}
 	_, err := call(ctx, user, first.peer, three, "three")
-	s.failed("an address of the refused Answer", err, transport.Unimplemented)
+	_ = s.failed("an address of the refused Answer", err, transport.Unimplemented)
 
 	first.stop(ctx, s)
 	s.works(ctx, "the second Answer after the first has ended", user, second.peer, two)

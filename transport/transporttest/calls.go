@@ -26,7 +26,7 @@ func deadlineTravels(ctx context.Context, s *Scene, p Peers) {
 		}
 		left <- time.Until(deadline)
 	}
-	stopped, release := make(chan error, 1), make(chan struct{})
+	stopped, release := make(chan struct{}, 1), make(chan struct{})
 	behind := s.answer(ctx, back, map[string]answer{
 		second: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 			note(ctx)
@@ -34,7 +34,7 @@ func deadlineTravels(ctx context.Context, s *Scene, p Peers) {
 		},
 		slow: func(ctx context.Context, _ *transport.Envelope) (*transport.Envelope, error) {
 			<-ctx.Done()
-			stopped <- ctx.Err()
+			stopped <- struct{}{}
 			<-release // its answer would race with the caller's own deadline
 			return nil, ctx.Err()
 		},
@@ -125,8 +125,9 @@ func notSentIsTrue(ctx context.Context, s *Scene, p Peers) {
 	if err := short.Close(ctx); err != nil {
 		s.Errorf("Close = %v; want nil", err)
 	}
-	_, err = call(ctx, user, gone.peer, address, "nobody") // over the connection that the first call left, perhaps: it may break unexplained
-	s.failed("the first call after the peer has gone", err, transport.Unavailable)
+	// It goes over the connection that the first call left, perhaps, which may break unexplained.
+	_, err = call(ctx, user, gone.peer, address, "nobody")
+	_ = s.failed("the first call after the peer has gone", err, transport.Unavailable)
 	for _, c := range []transport.Caller{user, p.connect(ctx, s)} {
 		_, err := call(ctx, c, gone.peer, address, "nobody")
 		s.notSent("a call when nobody listens", s.failed("a call when nobody listens", err, transport.Unavailable), true)

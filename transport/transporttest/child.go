@@ -19,7 +19,7 @@ func Child(ctx context.Context, role ...string) *exec.Cmd {
 	if err != nil {
 		self = os.Args[0]
 	}
-	cmd := exec.CommandContext(ctx, self)
+	cmd := exec.CommandContext(ctx, self) //nolint:gosec // this program itself
 	cmd.Env = append(os.Environ(), roleVariable+"="+strings.Join(role, "\n"))
 	cmd.Stderr = os.Stderr
 	_, _ = cmd.StdinPipe() // open as long as this process lives; it fails only where Stdin is set

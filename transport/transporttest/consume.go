@@ -44,7 +44,7 @@ func killedConsumer(ctx context.Context, s *Scene, site Site) {
 	}
 	log.drain(ctx, s, b, c)
 	log.verify(s, "", faults{Duplicates: true, Unordered: true})
-	s.Notef("consumer killed %d times in the middle of %d handlings: %s", rounds, cut, log.summary(""))
+	s.Notef("consumer killed %d times in the middle of %d handlings: %s", rounds, cut, log.summary())
 	if cut == 0 {
 		s.Errorf("got no handling cut by %d kills; want some, else nothing was tried", rounds)
 	}
@@ -236,7 +236,7 @@ func (s *Scene) fanOut(ctx context.Context, b, other transport.Broker, c transpo
 	for i, e := range messages(c, "all", 5, 10) { // as two groups that failed the same messages send them
 		for _, group := range []string{"stock", "mail"} {
 			again := *e
-			again.Group, again.Copy, again.Attempt = group, []string{"a4-", "r1-"}[i%2]+group, 4
+			again.Group, again.Copy, again.Attempt = group, []string{"a4", "r1"}[i%2], 4
 			copies = append(copies, &again)
 		}
 	}

@@ -49,7 +49,7 @@ func (l *account) mustSend(ctx context.Context, s *Scene, b transport.Broker, ba
 	receipts := l.send(ctx, s, b, batch...)
 	for i, r := range receipts {
 		if r.Err != nil {
-			s.Fatalf("sending %v: %v; want it stored", identify(batch[i]), r.Err)
+			s.Fatalf("sending %v: %v; want it stored", identify(batch[i]), r.Err) //nolint:gosec // one receipt per envelope
 		}
 	}
 	return receipts

@@ -176,6 +176,7 @@ func TestEachDefectOfABrokerBreaksANamedCheck(t *testing.T) {
 			e.Group = ""
 			return true
 		})},
+		{"Group is not part of the identity", 28, "never handled", ignoringGroups()},
 		{"a group without receivers gets nothing", 28, "never handled", forgetful},
 		{"Receive does not wait for what is unsettled", 39, "while deliveries were unsettled", impatient},
 		{"Receive does not stop fetching", 39, "after its context was done", func(m *mutant) {
@@ -300,7 +301,7 @@ func ignoringCopies() defect {
 	return deduping(func(e *transport.Envelope) string { return e.Address + " " + e.ID })
 }
 
-func groupBlind() defect {
+func ignoringGroups() defect {
 	return deduping(func(e *transport.Envelope) string { return e.Address + " " + e.ID + " " + e.Copy })
 }
 

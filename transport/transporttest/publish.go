@@ -35,7 +35,7 @@ func confirmedIsDurable(ctx context.Context, s *Scene, site Site) {
 	log.settled(ctx, "")
 	r.stop(ctx, s)
 	log.verify(s, "", faults{Duplicates: b.Features().Dedupe == 0, Unordered: true})
-	s.Notef("broker killed %d times: %s", rounds, log.summary(""))
+	s.Notef("broker killed %d times: %s", rounds, log.summary())
 }
 
 // loads publishes from a few goroutines until stop, once each message: what the broker answers is noted, whatever it is.
@@ -90,7 +90,7 @@ func killedPublisher(ctx context.Context, s *Scene, site Site) {
 	log.settled(ctx, "")
 	log.empty(ctx, s, b, c, "")
 	log.verify(s, "", faults{Unordered: true})
-	s.Notef("publisher killed %d times: %s", rounds, log.summary(""))
+	s.Notef("publisher killed %d times: %s", rounds, log.summary())
 }
 
 // hear notes what a publishing worker says.
@@ -114,9 +114,9 @@ func repeatsAndCopies(ctx context.Context, s *Scene, site Site) {
 	c := s.channel(ctx, b, transport.Queue, 2)
 	s.declare(ctx, other, c)
 	first := message(c, "repeat", "k", 0)
-	as := func(id, copy string) *transport.Envelope {
+	as := func(id, twin string) *transport.Envelope {
 		e := *first
-		e.ID, e.Copy = id, copy
+		e.ID, e.Copy = id, twin
 		return &e
 	}
 	log.mustSend(ctx, s, b, first)
@@ -242,7 +242,7 @@ func cancelledSends(ctx context.Context, s *Scene, site Site) {
 	log.mustSend(ctx, s, b, messages(c, "last", 4, 8)...)
 	log.drain(ctx, s, b, c)
 	log.verify(s, "", faults{})
-	s.Notef("%s", log.summary(""))
+	s.Notef("%s", log.summary())
 }
 
 func batchesAnswerOneByOne(ctx context.Context, s *Scene, site Site) {
