@@ -18,8 +18,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "shop:", err)
 		os.Exit(1)
 	}
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 		return err
 	}
-	net, err := network.Open(ctx, *url)
+	net, err := network.Open(ctx, *url, network.WithNotice(func(line string) { fmt.Fprintln(os.Stderr, "shop:", line) }))
 	if err != nil {
 		return err
 	}

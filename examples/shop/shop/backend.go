@@ -33,14 +33,14 @@ func pricesService(*parley.Client, *Journal, Options) []parley.Registration {
 }
 
 // stockService sets things aside; what they cost it asks the price service, so that an order is a chain of three calls.
-func stockService(client *parley.Client, _ *Journal, _ Options) []parley.Registration {
+func stockService(client *parley.Client, journal *Journal, _ Options) []parley.Registration {
 	return []parley.Registration{
 		stock.Reserve.Handle(func(ctx context.Context, r stock.Request) (stock.Reservation, error) {
 			if r.Quantity > 20 {
 				return stock.Reservation{}, parley.WithDetails(stock.ErrOutOfStock, stock.Shortage{Left: 20})
 			}
 			price, err := prices.Quote.Call(ctx, client, prices.Item{SKU: r.SKU, Quantity: r.Quantity})
-			if err != nil {
+			if err = journal.Called(prices.Quote.Address(), err); err != nil {
 				return stock.Reservation{}, err
 			}
 			return stock.Reservation{OrderID: r.OrderID, Cents: price.Cents}, nil
@@ -60,7 +60,8 @@ func cardsService(*parley.Client, *Journal, Options) []parley.Registration {
 // billingService takes the money for orders, through the card processor.
 func billingService(client *parley.Client, journal *Journal, o Options) []parley.Registration {
 	charge := func(ctx context.Context, order billing.Order) error {
-		if _, err := cards.Authorize.Call(ctx, client, cards.Payment(order)); err != nil {
+		_, err := cards.Authorize.Call(ctx, client, cards.Payment(order))
+		if err = journal.Called(cards.Authorize.Address(), err); err != nil {
 			return fmt.Errorf("card processor: %w", err)
 		}
 		m, _ := parley.MessageFrom(ctx)

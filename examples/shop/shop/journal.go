@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,8 @@ func OpenJournal(dir, service string) (*Journal, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	f, err := os.OpenFile(filepath.Join(dir, service+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	path := filepath.Join(dir, service+".log")
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the user says where
 	if err != nil {
 		return nil, fmt.Errorf("journal of %s: %w", service, err)
 	}
@@ -43,12 +45,17 @@ func (j *Journal) Handled(style parley.Style, address, group string, id parley.M
 	return j.line("handled", string(style), address, string(id), group)
 }
 
-// Called notes how a call ended, "ok" or a code.
-func (j *Journal) Called(address, outcome string) error {
-	return j.line("called", "call", address, outcome)
+// Called notes how a call ended, "ok" or the code of its error, and returns that error.
+func (j *Journal) Called(address string, err error) error {
+	outcome := "ok"
+	if err != nil {
+		outcome = string(parley.CodeOf(err))
+	}
+	return errors.Join(err, j.line("called", string(parley.StyleCall), address, outcome))
 }
 
-// line appends with one write, which the kernel does not interleave with others.
+// line appends with one write, which the kernel neither interleaves with others nor leaves half done when the process
+// is killed.
 func (j *Journal) line(words ...string) error {
 	if j == nil {
 		return nil

@@ -57,7 +57,8 @@ func Services() []string {
 	return names
 }
 
-// Run runs some of the shop's services on a network until ctx is done; none named = all but the late joiner.
+// Run runs some of the shop's services on a network until ctx is done; none named = all but the late joiner. Each is
+// started when those before it are ready.
 func Run(ctx context.Context, net *parley.Network, names []string, o Options) error {
 	if len(names) == 0 {
 		names = slices.DeleteFunc(Services(), func(n string) bool { return n == "analytics" })
@@ -72,14 +73,22 @@ func Run(ctx context.Context, net *parley.Network, names []string, o Options) er
 		return fmt.Errorf("no service %s in the shop; there are %s", strings.Join(unknown, ", "), strings.Join(Services(), ", "))
 	}
 	running, ctx := errgroup.WithContext(ctx)
-	for _, name := range names {
-		running.Go(func() error { return run(ctx, net, name, o) })
+	for _, s := range services {
+		if !slices.Contains(names, s.name) {
+			continue
+		}
+		ready := make(chan struct{})
+		running.Go(func() error { return run(ctx, net, s.name, s.build, o, ready) })
+		select {
+		case <-ready:
+		case <-ctx.Done():
+		}
 	}
 	return running.Wait()
 }
 
-// run runs one service.
-func run(ctx context.Context, net *parley.Network, name string, o Options) (err error) {
+// run runs one service, and closes ready when the others can know of it.
+func run(ctx context.Context, net *parley.Network, name string, build builder, o Options, ready chan<- struct{}) (err error) {
 	journal, err := OpenJournal(o.Journal, name)
 	if err != nil {
 		return err
@@ -93,29 +102,31 @@ func run(ctx context.Context, net *parley.Network, name string, o Options) (err 
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(services, func(s struct {
-		name  string
-		build builder
-	}) bool {
-		return s.name == name
-	})
-	registrations := append(services[i].build(client, journal, o), parley.Grace(time.Second))
-	service, err := parley.NewService(client, registrations...)
+	service, err := parley.NewService(client, append(build(client, journal, o), parley.Grace(time.Second))...)
 	if err != nil {
 		return err
 	}
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return service.Run(ctx) })
-	if name == "storefront" && o.Orders.PerSecond > 0 {
-		parts.Go(func() error {
-			select {
-			case <-service.Ready():
-				return customers(ctx, client, journal, o.Orders)
-			case <-ctx.Done():
-				return nil
+	// The shop closes after its last customer was served, not before.
+	open, closing := context.WithCancel(context.WithoutCancel(ctx))
+	defer closing()
+	parts, failed := errgroup.WithContext(ctx)
+	parts.Go(func() error { return service.Run(open) })
+	parts.Go(func() error {
+		defer closing()
+		select {
+		case <-service.Ready():
+			close(ready)
+		case <-failed.Done():
+			return nil
+		}
+		if name == "storefront" && o.Orders.PerSecond > 0 {
+			if err := customers(failed, client, journal, o.Orders); err != nil {
+				return err
 			}
-		})
-	}
+		}
+		<-failed.Done()
+		return nil
+	})
 	return parts.Wait()
 }
 
