@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+// TestMain makes this binary what `bench` starts of itself.
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+var targetLine = regexp.MustCompile(`(?m)^target (\S+) (\S+) (\S+) (ok|short)`)
+
+func TestAShortRunOfAllSuitesMeasuresEveryTarget(t *testing.T) {
+	var out, log bytes.Buffer
+	profiles := t.TempDir()
+	args := []string{"-rounds", "1", "-window", "60ms", "-steady", "300ms", "-dir", t.TempDir(), "-profile", profiles}
+	short, err := run(t.Context(), args, &out, &log)
+	if err != nil {
+		t.Fatalf("run: %v; want figures\n%s", err, &log)
+	}
+	goals := map[string]string{
+		"calls-rest-c1": "0.9", "calls-rest-c16": "0.9", "calls-rest-c64": "0.9", "publish-64": "3", "ledger-drops": "0",
+	}
+	anyShort := false
+	for _, line := range targetLine.FindAllStringSubmatch(out.String(), -1) {
+		if goals[line[1]] != line[3] {
+			t.Errorf("target %s has the goal %s; want %q", line[1], line[3], goals[line[1]])
+		}
+		delete(goals, line[1])
+		anyShort = anyShort || line[4] == "short"
+	}
+	if len(goals) > 0 {
+		t.Errorf("no line for %v; want one for each target, in\n%s", goals, &out)
+	}
+	if short != anyShort {
+		t.Errorf("run says short = %v, its lines say %v", short, anyShort)
+	}
+	files, err := os.ReadDir(profiles)
+	if err != nil || len(files) != len(roles) {
+		t.Errorf("%d profiles, %v; want one of each of the %d roles", len(files), err, len(roles))
+	}
+}
+
+func TestWrongFlagsAreReportedTogether(t *testing.T) {
+	_, err := run(t.Context(), []string{"-suite", "x", "-network", "kafka", "-rounds", "0", "-o", "xml"}, io.Discard, io.Discard)
+	for _, want := range []string{"-suite", "-network", "-rounds", "-o"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("run = %v; want it to name %s", err, want)
+		}
+	}
+}
+
+func TestATargetIsShortBelowItsGoal(t *testing.T) {
+	var r report
+	r.atLeast("a", []float64{0.9, 5, 0.1}, 0.9)
+	if r.short() {
+		t.Errorf("a median of exactly the goal: got short in %v, want ok", r.Targets)
+	}
+	r.atLeast("b", []float64{0.89996, 0.89996}, 0.9)
+	if got, want := r.Targets[1].String(), "target b 0.899 0.9 short"; got != want || !r.short() {
+		t.Errorf("got %q, short %v; want %q", got, r.short(), want)
+	}
+}
+
+func TestATransitionThatTheCollectorDoesNotHaveIsADrop(t *testing.T) {
+	full := figures{Count: 2000, Took: 1e9, Recorded: 6000, Collected: 6000}
+	for _, c := range []struct {
+		name   string
+		change func(*figures)
+		want   string
+	}{
+		{"all are there", func(*figures) {}, "target ledger-drops 0 0 ok"},
+		{"some were recorded and not collected", func(f *figures) { f.Collected = 5990 }, "target ledger-drops 10 0 short"},
+		{"some were not even recorded", func(f *figures) { f.Recorded, f.Collected = 5000, 5000 }, "target ledger-drops 1000 0 short"},
+		{"a retry records more", func(f *figures) { f.Recorded, f.Collected = 6002, 6002 }, "target ledger-drops 0 0 ok"},
+		{"too slow", func(f *figures) { f.Took = 2e9 }, "target ledger-drops 0 0 short (only 1000 messages/s were sent, 2000 were wanted)"},
+	} {
+		f, r := full, report{}
+		c.change(&f)
+		r.drops("ledger-drops", f)
+		if got := r.Targets[0].String(); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestTheReportAsDataHasTheSameTargets(t *testing.T) {
+	var r report
+	r.atLeast("publish-64", []float64{2, 4, 9}, 3)
+	var out bytes.Buffer
+	if err := r.writeJSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Targets []struct{ Ratio, Low, High, Goal float64 }
+	}
+	err := json.Unmarshal(out.Bytes(), &got, json.MatchCaseInsensitiveNames(true))
+	if err != nil || len(got.Targets) != 1 || got.Targets[0] != struct{ Ratio, Low, High, Goal float64 }{4, 2, 9, 3} {
+		t.Errorf("%s reads as %+v, %v; want the median 4 of 2 to 9, goal 3", &out, got, err)
+	}
+}
+
+func TestTheMedianIsInTheMiddle(t *testing.T) {
+	for want, values := range map[float64][]float64{0: nil, 2: {9, 2, 1}, 2.5: {1, 4, 3, 2}} {
+		if got := median(values); got != want {
+			t.Errorf("median(%v) = %v, want %v", values, got, want)
+		}
+	}
+}
