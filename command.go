@@ -50,7 +50,7 @@ func (c *Command[T]) Handle(f func(context.Context, T) error, options ...HandleO
 		o.handle(r)
 	}
 	if f == nil {
-		r.wrong(noHandler)
+		r.wrongf(noHandler)
 	}
 	r.run = runner(c.contract, f)
 	return r

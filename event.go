@@ -59,10 +59,10 @@ func (e *Event[T]) Subscribe(group string, f func(context.Context, T) error, opt
 			return only(in), nil
 		}
 	} else if r.only != nil {
-		r.wrong("Only wants a func(%v) bool, as the event's type is", reflect.TypeFor[T]())
+		r.wrongf("Only wants a func(%v) bool, as the event's type is", reflect.TypeFor[T]())
 	}
 	if f == nil {
-		r.wrong(noHandler)
+		r.wrongf(noHandler)
 	}
 	r.run = runner(e.contract, f)
 	return r

@@ -76,7 +76,7 @@ func (r *receiving) register(s *Service) error {
 	return nil
 }
 
-func (r *receiving) wrong(format string, args ...any) {
+func (r *receiving) wrongf(format string, args ...any) {
 	r.problems = append(r.problems, fmt.Sprintf(format, args...))
 }
 
@@ -113,7 +113,7 @@ func (f subscribeOption) subscribe(r *receiving) { f(r) }
 func Concurrency(n int) ReceiveOption {
 	return receiveOption(func(r *receiving) {
 		if r.concurrency = n; n < 1 {
-			r.wrong("Concurrency(%d): want 1 or more", n)
+			r.wrongf("Concurrency(%d): want 1 or more", n)
 		}
 	})
 }
@@ -122,7 +122,7 @@ func Concurrency(n int) ReceiveOption {
 func HandlerTimeout(d time.Duration) ReceiveOption {
 	return receiveOption(func(r *receiving) {
 		if r.timeout = d; d <= 0 {
-			r.wrong("HandlerTimeout(%v): want more than 0", d)
+			r.wrongf("HandlerTimeout(%v): want more than 0", d)
 		}
 	})
 }
@@ -133,7 +133,7 @@ func HandlerTimeout(d time.Duration) ReceiveOption {
 func Retries(immediate int, delays ...time.Duration) ReceiveOption {
 	return receiveOption(func(r *receiving) {
 		if r.retries = (delivery.Retries{Set: true, Immediate: immediate, Delays: delays}); immediate < 0 {
-			r.wrong("Retries(%d): want 0 or more", immediate)
+			r.wrongf("Retries(%d): want 0 or more", immediate)
 		}
 	})
 }
@@ -154,7 +154,7 @@ func FromTime(t time.Time) SubscribeOption { return From(transport.Position{Time
 func Only[T any](want func(T) bool) SubscribeOption {
 	return subscribeOption(func(r *receiving) {
 		if r.only = want; want == nil {
-			r.wrong("Only(nil): want a function")
+			r.wrongf("Only(nil): want a function")
 		}
 	})
 }

@@ -160,7 +160,7 @@ type colour int
 func (c colour) MarshalText() ([]byte, error) { return []byte("red"), nil }
 func (c *colour) UnmarshalText([]byte) error  { return nil }
 
-type anything struct{ s string }
+type anything struct{}
 
 func (a anything) MarshalJSON() ([]byte, error) { return []byte(`{"any":[1]}`), nil }
 func (a *anything) UnmarshalJSON([]byte) error  { return nil }

@@ -189,7 +189,7 @@ func (h *shape) number(d *jsontext.Decoder) bool {
 	if err != nil {
 		return false
 	}
-	whole := len(v) <= 15 && bytes.IndexAny(v, ".eE") < 0 // exact as a float64
+	whole := len(v) <= 15 && !bytes.ContainsAny(v, ".eE") // exact as a float64
 	if !h.is("number") && (!whole || !h.is("integer")) {
 		return false
 	}

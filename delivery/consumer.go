@@ -60,7 +60,7 @@ func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, er
 	if err := s.check(f); err != nil {
 		return nil, err
 	}
-	s = s.withDefaults()
+	s.setDefaults()
 	c := &Consumer{
 		subscription: s, broker: b, delays: f.Delay, free: s.Retries, keyed: s.Retries,
 		overdue:  fmt.Errorf("the handler's deadline of %v is over: %w", s.Timeout, context.DeadlineExceeded),

@@ -160,7 +160,7 @@ func TestNothingIsSettledBeforeTheLedgerHasConfirmedTheOutcome(t *testing.T) {
 			t.Errorf("handled but not confirmed: backlog %d, in flight %d; want 1, 1", n, c.Status().InFlight)
 		}
 		(<-confirms)()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if n := waiting(); n != 0 || c.Status().InFlight != 0 {
 			t.Errorf("confirmed: backlog %d, in flight %d; want 0, 0", n, c.Status().InFlight)
 		}

@@ -96,7 +96,7 @@ func fingerprint() string {
 			if where == "" {
 				where = f.Function
 			}
-			fmt.Fprintf(h, "%s:%d\n", f.Function, f.Line)
+			_, _ = fmt.Fprintf(h, "%s:%d\n", f.Function, f.Line)
 		}
 		if !more {
 			return fmt.Sprintf("%s#%08x", where, h.Sum32())

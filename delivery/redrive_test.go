@@ -213,7 +213,12 @@ func (c *capture) Send(_ context.Context, batch []*transport.Envelope) []transpo
 	return make([]transport.Receipt, len(batch))
 }
 
-func show(e *transport.Envelope) string { return fmt.Sprintf("%+v %q", *e, e.Body) }
+// show is a message as text; an Attempt of 0 is the first one, as 1 is.
+func show(e *transport.Envelope) string {
+	shown := *e
+	shown.Attempt = max(e.Attempt, 1)
+	return fmt.Sprintf("%+v %q", shown, e.Body)
+}
 
 func TestReadDeadLetterRefusesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()

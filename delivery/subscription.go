@@ -64,8 +64,8 @@ func DefaultRetries(keyed bool) Retries {
 // Attempts is how often a message is tried at the most.
 func (r Retries) Attempts() int { return 1 + r.Immediate + len(r.Delays) }
 
-// withDefaults fills in what is zero.
-func (s Subscription) withDefaults() Subscription {
+// setDefaults fills in what is zero.
+func (s *Subscription) setDefaults() {
 	if s.Concurrency == 0 {
 		s.Concurrency = DefaultConcurrency
 	}
@@ -78,7 +78,6 @@ func (s Subscription) withDefaults() Subscription {
 	if s.Retries.Immediate > 0 || len(s.Retries.Delays) > 0 {
 		s.Retries.Set = true
 	}
-	return s
 }
 
 // check reports everything that is wrong with s on a broker, in one error.

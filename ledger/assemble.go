@@ -24,7 +24,7 @@ func (x *Index) trail(query, found string, stories []*story) Trail {
 		n += len(stories[from].hops)
 	}
 	if from > 0 {
-		b.gap("%s with this %s left out; ask for one of their ids", plural(uint64(from), "older story", "older stories"), found)
+		b.gapf("%s with this %s left out; ask for one of their ids", plural(uint64(from), "older story", "older stories"), found)
 	}
 	for _, s := range stories[from:] {
 		b.story(s)
@@ -47,7 +47,7 @@ type trailer struct {
 	with        map[string]bool // processes, services and groups that took part or should have
 }
 
-func (b *trailer) gap(format string, args ...any) {
+func (b *trailer) gapf(format string, args ...any) {
 	if s := fmt.Sprintf(format, args...); !slices.Contains(b.t.Gaps, s) {
 		b.t.Gaps = append(b.t.Gaps, s)
 	}
@@ -65,7 +65,7 @@ func (b *trailer) shorten() {
 		t.Hops[trailHops-1] = t.Hops[asked]
 	}
 	t.Hops = slices.Clip(t.Hops[:trailHops])
-	b.gap("%d of %d messages and calls are shown; ask for the id of another one", trailHops, n)
+	b.gapf("%d of %d messages and calls are shown; ask for the id of another one", trailHops, n)
 }
 
 // story appends the hops of s by depth, then time.
@@ -88,7 +88,7 @@ func (b *trailer) story(s *story) {
 		b.t.Hops = append(b.t.Hops, b.hop(h, depths[h.id]))
 	}
 	if s.omitted > 0 {
-		b.gap("correlation %s has more than %d messages; those that came later are not kept", s.id, storyHops)
+		b.gapf("correlation %s has more than %d messages; those that came later are not kept", s.id, storyHops)
 	}
 }
 
@@ -103,7 +103,7 @@ func (b *trailer) depth(h *hop, depths map[string]int) int {
 	}
 	cause := b.x.hops[h.causation]
 	if cause == nil || !cause.known || cause.story != h.story {
-		b.gap("%s was caused by %s, of which nothing is recorded in this story", h.id, h.causation)
+		b.gapf("%s was caused by %s, of which nothing is recorded in this story", h.id, h.causation)
 		return 0
 	}
 	depths[h.id] = b.depth(cause, depths) + 1
@@ -132,7 +132,7 @@ func (b *trailer) hop(h *hop, depth int) Hop {
 	v.Nobody = v.Style == StyleEvent && h.listed && len(parts) == 0
 	b.acceptance(h, &v)
 	if h.omitted > 0 {
-		b.gap("%s has more than %d transitions; those that came later are not kept", h.id, hopMarks)
+		b.gapf("%s has more than %d transitions; those that came later are not kept", h.id, hopMarks)
 	}
 	b.open = b.open || !v.Settled()
 	return v
@@ -146,12 +146,12 @@ func (b *trailer) acceptance(h *hop, v *Hop) {
 	switch {
 	case v.Style == StyleCall:
 		if !slices.ContainsFunc(h.marks, func(m mark) bool { return m.is(Called, Answered) }) {
-			b.gap("%s: the caller's side is not recorded", h.id)
+			b.gapf("%s: the caller's side is not recorded", h.id)
 		}
 	case h.accepted == 0:
-		b.gap("%s: its acceptance is not recorded, so its expected receivers are not known", h.id)
+		b.gapf("%s: its acceptance is not recorded, so its expected receivers are not known", h.id)
 	case v.Style == StyleEvent && !h.listed:
-		b.gap("%s: which groups subscribed to %s was not known when it was accepted", h.id, v.Address)
+		b.gapf("%s: which groups subscribed to %s was not known when it was accepted", h.id, v.Address)
 	}
 }
 
@@ -180,7 +180,7 @@ func (b *trailer) processes() {
 		}
 	}
 	if unreadable > 0 {
-		b.gap("%s of the ledger could not be read; the collector's statistics count them", plural(unreadable, "entry", "entries"))
+		b.gapf("%s of the ledger could not be read; the collector's statistics count them", plural(unreadable, "entry", "entries"))
 	}
 }
 

@@ -161,8 +161,8 @@ func redrives(marks []mark, shown []Attempt, tries []try) int {
 }
 
 // round is how many redrives led to a copy: 2 for "r2" and "r2a4".
-func round(copy string) int {
-	digits, ok := strings.CutPrefix(copy, "r")
+func round(name string) int {
+	digits, ok := strings.CutPrefix(name, "r")
 	if !ok {
 		return 0
 	}
@@ -231,7 +231,7 @@ func (b *trailer) running(h *hop, p part, m *mark) State {
 	switch {
 	case ended != nil && !ended.ended.IsZero():
 	case lost && !at(m.at).After(gone):
-		b.gap("%s: %s ended without a word at %s, in the middle of attempt %d of %s", h.id, where.instance, when(gone), m.attempt, cmp.Or(p.group, "its receiver"))
+		b.gapf("%s: %s ended without a word at %s, in the middle of attempt %d of %s", h.id, where.instance, when(gone), m.attempt, cmp.Or(p.group, "its receiver"))
 	default:
 		return Running
 	}

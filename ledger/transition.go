@@ -48,7 +48,8 @@ type Transition struct {
 	Until    time.Time     `json:"until,omitzero"`
 	Reason   string        `json:"reason,omitzero"`
 	By       string        `json:"by,omitzero"`
-	Expected []string      `json:"expected,omitzero"` // of Accepted: the registered groups; empty = nobody subscribes; nil (absent) = not known
+	// Expected are, of Accepted, the registered groups; empty = nobody subscribes; nil (absent) = not known.
+	Expected []string `json:"expected,omitzero"`
 }
 
 // Of begins a Transition about e. The recorder's side adds who and when.
@@ -61,9 +62,9 @@ func Of(kind Kind, style string, e *transport.Envelope) Transition {
 
 // Recorder takes transitions. Safe for concurrent use; it never blocks on the network.
 type Recorder interface {
-	// Record notes t; a zero t.At becomes now. confirmed, if not nil, is called exactly once, from any goroutine, perhaps before
-	// Record returns: when t is stored, or when it is certain that it will not be (it was dropped and counted,
-	// because the ledger could not be written for a second).
+	// Record notes t; a zero t.At becomes now. confirmed, if not nil, is called exactly once, from any goroutine,
+	// perhaps before Record returns: when t is stored, or when it is certain that it will not be (it was dropped and
+	// counted, because the ledger could not be written for a second).
 	Record(t Transition, confirmed func())
 }
 

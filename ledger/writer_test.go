@@ -96,7 +96,7 @@ func TestABatchIsSentAfterFiveMillisecondsOr512Transitions(t *testing.T) {
 		if len(s.batches()) != 0 || confirmed.Load() != 0 {
 			t.Fatalf("before 5 ms: got %d batches, %d confirmed; want none", len(s.batches()), confirmed.Load())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := s.batches(); len(got) != 1 || confirmed.Load() != 1 || got[0].Transitions[0].At.IsZero() {
 			t.Fatalf("after 5 ms: got %+v, %d confirmed; want one batch with a time, 1", got, confirmed.Load())

@@ -104,7 +104,7 @@ func runtimeDir() string {
 
 func checkRuntimeDir(dir string) error {
 	info, err := os.Lstat(dir)
-	what := ""
+	var what string
 	switch {
 	case err != nil:
 		return fmt.Errorf("runtime directory: %w", err)
@@ -121,7 +121,7 @@ func checkRuntimeDir(dir string) error {
 }
 
 func readFile(path string) (Runtime, error) {
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path) //nolint:gosec // a file in a directory that only its user can write to
 	if err != nil {
 		return Runtime{}, err
 	}

@@ -24,7 +24,7 @@ and, for embedded and nats, ?prefix=WORD to keep environments apart on one broke
 const defaultDir = "parley-data"
 
 // address is a network's URL, understood.
-type address struct {
+type address struct { //nolint:recvcheck // String hides the password of a value, too
 	scheme         string // "embedded", "nats" or "mem"
 	dir            string // of embedded
 	server         string // of nats: "host:port"

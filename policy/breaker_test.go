@@ -158,8 +158,8 @@ func TestABreakerStaysOpenLongerEachTime(t *testing.T) {
 		p, _ := b.enter(now)
 		b.leave(p, now, unreachable)
 	}
-	for _, want := range []time.Duration{5, 10, 20, 40, 60, 60} {
-		want *= time.Second
+	for _, seconds := range []int{5, 10, 20, 40, 60, 60} {
+		want := time.Duration(seconds) * time.Second
 		got := b.status(now).Until.Sub(now)
 		if got < want*8/10 || got > want*12/10 {
 			t.Fatalf("open for %v; want %v ±20%%", got, want)

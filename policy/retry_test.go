@@ -71,8 +71,8 @@ func TestARepeatSaysWhichAttemptItIsAndLeavesTheEnvelope(t *testing.T) {
 }
 
 func TestBackOffIsJitteredOverItsFullRange(t *testing.T) {
-	for n, limit := range []time.Duration{50, 100, 200, 400, 800, 1000, 1000} {
-		limit *= time.Millisecond
+	for n, millis := range []int{50, 100, 200, 400, 800, 1000, 1000} {
+		limit := time.Duration(millis) * time.Millisecond
 		var low, high bool
 		for range 2000 {
 			d := backoff(n + 1)
@@ -137,8 +137,8 @@ func TestNoBackOffEndsAfterTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		real := &transport.Error{Code: transport.Unavailable, Message: "card processor 503", RetryAfter: 300 * time.Millisecond}
-		_, err := New(sequence(real, real, real), nil, Options{}).Do(ctx, idempotent(quote("a")))
+		failed := &transport.Error{Code: transport.Unavailable, Message: "card processor 503", RetryAfter: 300 * time.Millisecond}
+		_, err := New(sequence(failed, failed, failed), nil, Options{}).Do(ctx, idempotent(quote("a")))
 		e := mustFail(t, err)
 		if e.Code != transport.Unavailable || !strings.Contains(e.Message, "card processor 503") || !e.NoRetry {
 			t.Errorf("Do = %v, NoRetry %v; want the last real error with NoRetry", e, e.NoRetry)
@@ -146,7 +146,7 @@ func TestNoBackOffEndsAfterTheDeadline(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Error("the deadline passed while it waited; want it to fail at once")
 		}
-		if real.NoRetry || real.Address != "" {
+		if failed.NoRetry || failed.Address != "" {
 			t.Error("the driver's error was changed; want a copy")
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,7 +148,7 @@ func redrive(ctx context.Context, s *transporttest.Scene, site transporttest.Sit
 				return nil
 			}
 			consumer := g.consume(ctx, subscription)
-			e := message(c, "redriven-"+pattern.String()+fmt.Sprint(partitions), "k")
+			e := message(c, "redriven-"+pattern.String()+strconv.Itoa(partitions), "k")
 			g.send(ctx, e)
 			copies := []string{""}
 			for n := 1; n <= failures; n++ {

@@ -186,7 +186,7 @@ func message(c transport.Channel, id, key string) *transport.Envelope {
 func (g *stage) send(ctx context.Context, batch ...*transport.Envelope) {
 	for i, r := range delivery.Send(ctx, g.broker, batch) {
 		if r.Err != nil {
-			g.Fatalf("sending %s: %v", batch[i].ID, r.Err)
+			g.Fatalf("sending %s: %v", batch[i].ID, r.Err) //nolint:gosec // one receipt per envelope
 		}
 	}
 }

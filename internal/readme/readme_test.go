@@ -50,8 +50,8 @@ func TestTheProgramInTheReadmeIsTheOneThatIsBuiltHere(t *testing.T) {
 	}
 }
 
-// A stranger follows the README: two files in a folder of their own, `parley dev` in one terminal, the service in another, and
-// a look from a third.
+// A stranger follows the README: two files in a folder of their own, `parley dev` in one terminal, the service in
+// another, and a look from a third.
 func TestAServiceWrittenFromTheReadmeJoinsARunningParleyDev(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")

@@ -19,6 +19,9 @@ const (
 	answerEarly = 200 * time.Millisecond
 )
 
+// RecordsMissing is the name of the error of a Follow that found nothing, where that may be because the ledger has gaps.
+const RecordsMissing = "parley.records-missing"
+
 // FollowRequest asks for a trail.
 type FollowRequest struct {
 	ID   string `json:"id"`            // an id, a correlation, a W3C trace or a key, exactly
@@ -118,14 +121,20 @@ func (c *Collector) until(ctx context.Context, wait string) (time.Time, error) {
 	return until, nil
 }
 
+// unknown says that nothing is recorded, and whether that may be because records are missing.
 func (c *Collector) unknown(query string) error {
 	c.mu.Lock()
 	t := c.index.Totals()
 	c.mu.Unlock()
 	kept := ledger.Stream()
-	return &transport.Error{Code: transport.NotFound, Message: fmt.Sprintf(
+	e := &transport.Error{Code: transport.NotFound, Message: fmt.Sprintf(
 		"nothing is recorded of %q: ids, correlations, traces and keys are exact; the ledger keeps %v or %d MiB, and this collector has %d messages and calls of it (%d older stories are forgotten)",
 		query, kept.Retain, kept.RetainBytes>>20, t.Hops, t.Forgotten)}
+	if t.Dropped+t.Missing > 0 {
+		e.Name = RecordsMissing
+		e.Message += fmt.Sprintf("; records are missing, which it may have been among: %d were dropped while the ledger could not be written, and %d batches never came", t.Dropped, t.Missing)
+	}
+	return e
 }
 
 func invalid(field, message string) error {

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,31 @@ func TestAWaitingAnswerIsGivenWhenTheMessageIsSettledAndNotLater(t *testing.T) {
 			t.Errorf("Await: got %s, %v; want it done", states(trail), err)
 		}
 	})
+}
+
+// A message can be sent and handled while neither process can write to the ledger. Then its trail has no place for the gap.
+func TestAnUnknownIDTellsThatRecordsAreMissing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		if e := w.unknown("m1"); e.Name != "" || strings.Contains(e.Message, "missing") {
+			t.Errorf("without gaps: got %v; want nothing of missing records", e)
+		}
+		w.c.mu.Lock()
+		w.c.index.Add(ledger.Batch{Version: ledger.Format, Process: "mail~1", Number: 2, At: time.Now(), Dropped: 3})
+		w.c.mu.Unlock()
+		if e := w.unknown("m1"); e.Code != transport.NotFound || e.Name != RecordsMissing || !strings.Contains(e.Message, "3 were dropped") || !strings.Contains(e.Message, "1 batches") {
+			t.Errorf("with 3 dropped and batch 1 missing: got %v (%s); want not-found that says so", e, e.Name)
+		}
+	})
+}
+
+func (w *world) unknown(id string) transport.Error {
+	w.t.Helper()
+	_, err := Follow(w.ctx, w.shop.Caller(), w.peer, id, 0)
+	e, ok := errors.AsType[*transport.Error](err)
+	if !ok {
+		w.t.Fatalf("Follow(%s) = %v; want an error", id, err)
+	}
+	return *e
 }
 
 func TestAnIDThatIsNotRecordedYetIsWaitedForAndAnUnknownOneIsNotFound(t *testing.T) {

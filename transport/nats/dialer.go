@@ -14,7 +14,7 @@ type dialer struct {
 // Dial implements the client library's CustomDialer.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
 	d.b.epoch.Add(1)
-	return net.DialTimeout(network, address, d.timeout)
+	return net.DialTimeout(network, address, d.timeout) //nolint:noctx // the library's interface has no context
 }
 
 // InProcessConn implements the client library's InProcessConnProvider.

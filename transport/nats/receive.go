@@ -63,7 +63,7 @@ func checkRoute(r transport.Route) error {
 		errs = append(errs, transport.CheckGroup(r.Group))
 	}
 	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
-		errs = append(errs, errors.New("Until is for streams only"))
+		errs = append(errs, errors.New("a position to end at is for streams only"))
 	}
 	for _, p := range []transport.Position{r.From, r.Until} {
 		if _, err := sequence(p); err != nil {

@@ -139,7 +139,7 @@ func (c *call) abandon(parts []part, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for n := range c.receipts {
-		if c.receipts[n].Err == errOpen {
+		if errors.Is(c.receipts[n].Err, errOpen) {
 			c.receipts[n].Err = unknown
 		}
 	}

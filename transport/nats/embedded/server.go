@@ -185,7 +185,7 @@ func settings(o Options) (server.Options, error) {
 	}
 	host, port, _ := net.SplitHostPort(o.Listen) // checked by check
 	s.Host = host
-	if s.Port, err = net.LookupPort("tcp", port); err != nil {
+	if s.Port, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port); err != nil {
 		return server.Options{}, fmt.Errorf("listen %q: %w", o.Listen, err)
 	}
 	return s, nil
