@@ -43,7 +43,9 @@ func open(t testing.TB, s *embedded.Server) *nats.Broker {
 	return b
 }
 
-func closeIt(t testing.TB, c interface{ Close(ctx context.Context) error }) {
+func closeIt(t testing.TB, c interface {
+	Close(ctx context.Context) error
+}) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
