@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/parley-io/parley/transport"
 )
 
@@ -26,7 +28,9 @@ const DefaultCallTimeout = 5 * time.Second
 
 // Call asks and waits for the answer. ctx's deadline (5 s if it has none) holds for everything that the callee does too,
 // along the whole chain. What certainly was not executed is tried again, up to twice and within a budget; what may have
-// been only if the contract is [Idempotent]. An error is an [*Error]; a declared one matches with errors.Is.
+// been only if the contract is [Idempotent]. Answers are read tolerantly, so that versions may differ: members that O
+// does not know are ignored, and those that are not there are zero. An error is an [*Error]; a declared one matches
+// with errors.Is.
 func (c *Call[I, O]) Call(ctx context.Context, client *Client, in I, options ...RequestOption) (O, error) {
 	var out O
 	e, err := c.request(ctx, client, in, options)
@@ -37,8 +41,8 @@ func (c *Call[I, O]) Call(ctx context.Context, client *Client, in I, options ...
 	if err != nil {
 		return out, err
 	}
-	if err := decode(c.out, answer.Body, &out); err != nil {
-		return out, &Error{Code: Internal, Address: c.address, ID: e.ID, Message: "the answer does not fit the contract", Cause: err}
+	if err := json.Unmarshal(answer.Body, &out); err != nil {
+		return out, &Error{Code: Internal, Address: c.address, ID: e.ID, Message: "the answer does not fit the contract", Fields: []Field{jsonField(err)}}
 	}
 	return out, nil
 }

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -115,10 +114,15 @@ func CheckAddress(s string) error {
 	if len(s) == 0 || len(s) > MaxAddress {
 		return fmt.Errorf("address %q: want 1 to %d characters", clip(s), MaxAddress)
 	}
-	for word := range strings.SplitSeq(s, ".") {
-		if !isWord(word) {
+	begin := 0
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && s[i] != '.' {
+			continue
+		}
+		if !isWord(s[begin:i]) {
 			return fmt.Errorf("address %q: want words of a-z, 0-9 and '-', joined by dots", s)
 		}
+		begin = i + 1
 	}
 	return nil
 }
