@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -254,5 +255,22 @@ func wantTrail(t *testing.T, n *parley.Network) {
 	}
 	if len(trail.Hops) != 1 || !trail.Hops[0].Nobody {
 		t.Errorf("trail on %s = %+v, want one hop that nobody subscribes to", n.Name, trail.Hops)
+	}
+}
+
+func TestWhoOpensNothingInParticularIsToldWhatThatIs(t *testing.T) {
+	t.Setenv("PARLEY_RUNTIME_DIR", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("PARLEY_NETWORK", "")
+	t.Chdir(t.TempDir())
+	var lines []string
+	n, err := Open(t.Context(), "", WithNotice(func(line string) { lines = append(lines, line) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], "no parley dev runs") || !strings.Contains(lines[0], "embedded://") {
+		t.Errorf("notices = %q, want one that an embedded broker of its own is used", lines)
 	}
 }

@@ -34,7 +34,7 @@ type share struct {
 // "at" means: a word of a-z, 0-9 and '-'. The default is "parley".
 func WithSource(name string) Option { return func(o *options) { o.source = name } }
 
-// WithNotice gives what a person should know about the opening, a line each: that a running `parley dev` is used.
+// WithNotice gives what a person should know about the opening, a line each: which network was found for the URL "".
 // f is called by Open itself. The default is that nobody is told.
 func WithNotice(f func(line string)) Option { return func(o *options) { o.notice = f } }
 

@@ -28,7 +28,9 @@ func resolve(url string, notice func(string)) (where address, dev bool, err erro
 	case err != nil:
 		return where, false, fmt.Errorf("find a running parley dev: %w; or name a network by PARLEY_NETWORK", err)
 	case !ok:
-		where, err = parse("embedded://")
+		if where, err = parse("embedded://"); err == nil && notice != nil {
+			notice(fmt.Sprintf("no parley dev runs: using a broker of its own in this process (%s), which no other process reaches", where))
+		}
 		return where, false, err
 	}
 	if where, err = parse(running.URL); err != nil {
