@@ -34,10 +34,6 @@ func (r *receiver) open(ctx context.Context) error {
 	case err == nil:
 		r.look = true
 		r.kick()
-		if r.ready != nil {
-			r.ready()
-			r.ready = nil
-		}
 	case useless(err):
 		return err
 	case ctx.Err() != nil && r.b.denied(r.stream) != nil:

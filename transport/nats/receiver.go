@@ -56,6 +56,8 @@ type receiver struct {
 
 const (
 	pullExpires = 30 * time.Second
+	idleBeat    = 3 * time.Second // how often the server says that a request of it still waits
+	missedBeats = 3               // after which the request is lost, or the consumer is
 	retryAfter  = 250 * time.Millisecond
 )
 
@@ -84,6 +86,10 @@ func (r *receiver) run(ctx context.Context) error {
 		if !stop && r.retry == nil {
 			r.reach(ctx)
 			r.work()
+			if r.ready != nil {
+				r.ready()
+				r.ready = nil
+			}
 		}
 		_, changed := r.credit.Now()
 		lost = false
@@ -188,14 +194,15 @@ func (r *receiver) work() {
 		r.unsettled++
 		r.take(e)
 	}
-	if r.asked > 0 && time.Since(r.heard) > pullExpires+AckWait { // the answer was lost
-		r.asked = 0
+	if r.asked > 0 && time.Since(r.heard) > missedBeats*idleBeat {
+		r.asked, r.retry = 0, time.After(0)
+		return
 	}
 	free := n - r.unsettled - len(r.waiting) - r.asked
 	if free < 1 || r.asked > 0 && free < n/2 {
 		return
 	}
-	request := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, free, pullExpires)
+	request := fmt.Appendf(nil, `{"batch":%d,"expires":%d,"idle_heartbeat":%d}`, free, pullExpires, idleBeat)
 	if r.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, r.sub.Subject, request) == nil {
 		r.asked += free
 		r.heard = time.Now()
