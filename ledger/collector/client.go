@@ -11,9 +11,6 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// pollFor is how long one question of Await waits for its answer.
-const pollFor = 20 * time.Second
-
 // Follow asks the collector at peer for a trail; it answers when what is asked for is over, or after wait (0 = at
 // once). A wrong or unknown id is a [transport.Error].
 func Follow(ctx context.Context, caller transport.Caller, peer, id string, wait time.Duration) (ledger.Trail, error) {
@@ -23,32 +20,6 @@ func Follow(ctx context.Context, caller transport.Caller, peer, id string, wait 
 // FollowChange is Follow that answers when the trail has another Revision than since.
 func FollowChange(ctx context.Context, caller transport.Caller, peer, id string, since uint64, wait time.Duration) (ledger.Trail, error) {
 	return ask[ledger.Trail](ctx, caller, peer, FollowAddress, FollowRequest{ID: id, Wait: duration(wait), Since: since}, wait)
-}
-
-// Await asks until what is asked for is over ([ledger.Trail.Concluded]) or ctx is done; the trail is then the last
-// that it got. An id that stays unknown for 20 seconds is an error; a collector that cannot be reached is asked again.
-func Await(ctx context.Context, caller transport.Caller, peer, id string) (ledger.Trail, error) {
-	var last ledger.Trail
-	for {
-		trail, err := Follow(ctx, caller, peer, id, pollFor)
-		switch code := transport.CodeOf(err); {
-		case err == nil && trail.Concluded():
-			return trail, nil
-		case err == nil:
-			last = trail
-		case ctx.Err() != nil:
-			return last, context.Cause(ctx)
-		case code != transport.Unavailable && code != transport.DeadlineExceeded:
-			return last, err
-		}
-		pause := time.NewTimer(100 * time.Millisecond)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return last, context.Cause(ctx)
-		}
-	}
 }
 
 // ListFailed asks for the dead letters by cause.

@@ -69,8 +69,8 @@ func TestAWaitingAnswerIsGivenWhenTheMessageIsSettledAndNotLater(t *testing.T) {
 			t.Errorf("a change: got revision %d after %v, %v; want another than %d, after 3 s", again.Revision, took, err, trail.Revision)
 		}
 		w.send(charge, "c3", "payments")
-		if trail, err := Await(w.ctx, w.shop.Caller(), w.peer, "c3"); err != nil || !trail.Concluded() {
-			t.Errorf("Await: got %s, %v; want it done", states(trail), err)
+		if trail, err := Follow(w.ctx, w.shop.Caller(), w.peer, "c3", 20*time.Second); err != nil || !trail.Concluded() {
+			t.Errorf("Follow with time to wait: got %s, %v; want it done", states(trail), err)
 		}
 	})
 }
