@@ -26,6 +26,7 @@ type Endpoint struct {
 	// set. Only called for a route with Method and Path; nil = such values are refused.
 	Bind func(body []byte, values map[string][]string) ([]byte, error)
 	// Answer handles one request. Its context has the caller's deadline and ends when the caller gives up.
-	// An error that is no [*Error] is answered as Internal, without its text.
+	// It does not end when the Answer's does: who holds requests for long has to let go of them when the service stops.
+	// An error that is no [*Error] is answered as Internal, without its text. An answer may have a [Reply].
 	Answer func(context.Context, *Envelope) (*Envelope, error)
 }

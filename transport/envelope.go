@@ -32,7 +32,8 @@ type Envelope struct {
 	Lifetime  time.Duration // 0 = for ever; counted from the broker's acceptance; milliseconds, rounded up, on a wire
 	Attempt   int           // attempts that came before this copy plus one; 0 reads as 1
 
-	// Headers are CloudEvents extension attributes: names of a-z and 0-9, values without control characters.
+	// Headers are CloudEvents extension attributes: names of a-z and 0-9, values without control characters. Some have
+	// a meaning in answers, see [Reply], and in requests, see [HeaderPrefer].
 	Headers map[string]string
 	// Body belongs to the envelope: nobody changes it after Send.
 	Body []byte

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,12 +107,13 @@ func (rt *route) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	defer rt.answering.running.leave()
 	ctx, cancel := context.WithDeadline(r.Context(), deadline)
 	defer cancel()
-	answer, err := rt.answer(ctx, e)
-	if err != nil {
-		writeProblem(w, err, 0)
-		return
+	answer, failed := rt.answer(ctx, e)
+	if failed == nil {
+		failed = rt.write(w, r, answer)
 	}
-	rt.write(w, answer)
+	if failed != nil {
+		writeProblem(w, failed, 0)
+	}
 }
 
 // granted is how long the handler may take.
@@ -137,6 +139,8 @@ func (rt *route) read(w nethttp.ResponseWriter, r *nethttp.Request) (*transport.
 	if err := readAttempt(r.Header, e); err != nil {
 		return nil, refuse(transport.InvalidArgument, 0, "%v", err)
 	}
+	keep(r.Header, "Prefer", ", ", e, transport.HeaderPrefer)
+	keep(r.Header, "If-None-Match", ", ", e, transport.HeaderIfNoneMatch)
 	e.Address = rt.endpoint.Address // ce-type is a claim, the route is not
 	if e.ID == "" {
 		if err := identify(r.Header, e); err != nil {
@@ -154,7 +158,7 @@ func (rt *route) read(w nethttp.ResponseWriter, r *nethttp.Request) (*transport.
 	if e.Body, err = readBody(r.Body, r.ContentLength, rt.caller.options.MaxBody); err != nil {
 		if errors.Is(err, errTooLarge) {
 			// net/http's own way to say it keeps the connection until the client had time to read the answer.
-			_, _ = nethttp.MaxBytesReader(w, r.Body, 0).Read(make([]byte, 1))
+			_, _ = nethttp.MaxBytesReader(innermost(w), r.Body, 0).Read(make([]byte, 1))
 			return nil, refuse(transport.InvalidArgument, nethttp.StatusRequestEntityTooLarge, "the body is above the limit of %d bytes", rt.caller.options.MaxBody)
 		}
 		return nil, refuse(transport.Canceled, 0, "the body did not arrive")
@@ -164,22 +168,42 @@ func (rt *route) read(w nethttp.ResponseWriter, r *nethttp.Request) (*transport.
 	return e, rt.bind(r, e)
 }
 
-// identify gives e the ID of the Idempotency-Key, or a new one.
+// innermost is what Options.Wrap was put around, which alone knows that way.
+func innermost(w nethttp.ResponseWriter) nethttp.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() nethttp.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
+}
+
+// identify gives e the ID of the Idempotency-Key or Operation-Id, or a new one.
 func identify(h nethttp.Header, e *transport.Envelope) error {
-	v := h[idempotencyKey]
-	if len(v) == 0 {
-		id, err := uuid.NewV7()
-		e.ID = id.String()
-		return err
+	for _, name := range [...]string{idempotencyKey, operationIDKey} {
+		v := h[name]
+		if len(v) == 0 {
+			continue
+		}
+		id := strings.TrimSpace(v[0])
+		if n := len(id); n >= 2 && id[0] == '"' && id[n-1] == '"' {
+			id = id[1 : n-1]
+		}
+		if len(v) > 1 || id == "" || len(id) > transport.MaxIDBytes || strings.Contains(id, " ") || !isASCII(id) {
+			return fmt.Errorf("header %s: got %q, want one key of 1 to %d visible ASCII characters", name, clip(v[0], 80), transport.MaxIDBytes)
+		}
+		if e.ID != "" && e.ID != id {
+			return fmt.Errorf("headers %s and %s: got %q and %q, want one of them, or both the same", idempotencyKey, operationIDKey, e.ID, id)
+		}
+		e.ID = id
 	}
-	e.ID = strings.TrimSpace(v[0])
-	if n := len(e.ID); n >= 2 && e.ID[0] == '"' && e.ID[n-1] == '"' {
-		e.ID = e.ID[1 : n-1]
+	if e.ID != "" {
+		return nil
 	}
-	if len(v) > 1 || e.ID == "" || len(e.ID) > transport.MaxIDBytes || strings.Contains(e.ID, " ") || !isASCII(e.ID) {
-		return fmt.Errorf("header %s: got %q, want one key of 1 to %d visible ASCII characters", idempotencyKey, clip(v[0], 80), transport.MaxIDBytes)
-	}
-	return nil
+	id, err := uuid.NewV7()
+	e.ID = id.String()
+	return err
 }
 
 // readType decides how the body is to be read.
@@ -282,19 +306,27 @@ func checkAnswer(answer, request *transport.Envelope) *transport.Error {
 	return nil
 }
 
-func (rt *route) write(w nethttp.ResponseWriter, answer *transport.Envelope) {
-	if setEnvelope(w.Header(), answer) > maxHeaderBytes-headerRoom {
+// write sends answer, or says why that cannot be and has written nothing.
+func (rt *route) write(w nethttp.ResponseWriter, r *nethttp.Request, answer *transport.Envelope) *transport.Error {
+	reply, err := transport.ReplyOf(answer)
+	if err != nil {
+		return &transport.Error{Code: transport.Internal, Message: fmt.Sprintf("the handler's answer: %v", err)}
+	}
+	if setEnvelope(w.Header(), answer)+rt.caller.setReply(w.Header(), r, reply) > maxHeaderBytes-headerRoom {
 		clear(w.Header())
-		writeProblem(w, &transport.Error{Code: transport.Internal, Message: fmt.Sprintf("the answer's headers are above the limit of %d bytes", maxHeaderBytes)}, 0)
-		return
+		return &transport.Error{Code: transport.Internal, Message: fmt.Sprintf("the answer's headers are above the limit of %d bytes", maxHeaderBytes)}
 	}
 	if len(answer.Body) == 0 {
 		delete(w.Header(), "Content-Type")
-		w.WriteHeader(nethttp.StatusNoContent)
-		return
+		w.WriteHeader(cmp.Or(reply.Status, nethttp.StatusNoContent))
+		return nil
 	}
 	if len(answer.Body) > 2048 { // up to there net/http finds it out by itself
 		w.Header()["Content-Length"] = []string{strconv.Itoa(len(answer.Body))}
 	}
+	if reply.Status != 0 {
+		w.WriteHeader(reply.Status)
+	}
 	_, _ = w.Write(answer.Body) // who no longer listens needs no answer
+	return nil
 }

@@ -49,18 +49,29 @@ func New(o Options) (*Caller, error) {
 // prefix, wrap it in [net/http.StripPrefix] and give the prefix to Options.Advertise. The times and sizes of the
 // listener's connections are then those of the server that it is mounted on; the limit of a body holds here too.
 func (c *Caller) Handler() nethttp.Handler {
-	return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+	var h nethttp.Handler = nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		c.routes.Load().ServeHTTP(w, r)
 	})
+	if c.options.Wrap != nil {
+		h = c.options.Wrap(h)
+	}
+	return h
 }
 
 // Handle adds a page beside the calls: health, metrics. pattern is as in [net/http.ServeMux]; one that conflicts with
 // what is served already is an error. A page may stream: the listener's limits of time do not hold for it once a
-// request without a body has arrived. Pages stay until Close.
+// request without a body has arrived. A nil h takes away the page that was added with the same pattern, which is an error
+// when there is none; requests that it is answering go on. Pages stay until then, or until Close. They can be reached
+// where Handler is mounted, and on the listener, which the first Answer opens.
 func (c *Caller) Handle(pattern string, h nethttp.Handler) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	pages := append(slices.Clip(c.pages), page{pattern, unhurried(h)})
+	pages := slices.Clone(c.pages)
+	if h != nil {
+		pages = append(pages, page{pattern, unhurried(h)})
+	} else if pages = slices.DeleteFunc(pages, func(p page) bool { return p.pattern == pattern }); len(pages) == len(c.pages) {
+		return fmt.Errorf("http page: there is none of %q to take away", pattern)
+	}
 	mux, answered, err := c.build(pages, c.answered)
 	if err != nil {
 		return fmt.Errorf("http page: %w", err)

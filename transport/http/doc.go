@@ -16,8 +16,12 @@
 //	                    sent them, and the path alone says which address is meant.
 //	Idempotency-Key     the ID, where there is no ce-id: 1 to 128 visible ASCII characters, quoted or not; any other
 //	                    is refused. Without both an ID is made and returned as Parley-Message-Id.
+//	Operation-Id        another name for Idempotency-Key; both with different keys are refused.
 //	Request-Timeout-Ms  the time that the caller still waits. The handler gets the smaller of this and
 //	                    [Options.MaxTimeout]. Under 2 ms the request is refused with 504 and no handler runs.
+//	Prefer              as in RFC 7240, for the handler, as [transport.HeaderPrefer]; it wins over ce-prefer. What a
+//	                    "wait" may ask for ends with the handler's time, see Request-Timeout-Ms.
+//	If-None-Match       as in RFC 9110, for the handler, as [transport.HeaderIfNoneMatch].
 //	Retry-Attempt       how many attempts came before this one, where there is no ce-parleyattempt.
 //	traceparent         W3C trace context, with tracestate and baggage; each wins over its ce- twin, because whoever
 //	                    passed the request on changes the header only. What is malformed is ignored.
@@ -27,7 +31,12 @@
 //
 // # Answers
 //
-// An answer has status 200, or 204 when it has no body. An error is a problem document (RFC 9457):
+// An answer has status 200, or 204 when it has no body, or what its [transport.Reply] says: another 2xx or 304, with
+// Location (and Operation-Location, the same), Retry-After, ETag and Preference-Applied (with Vary: Prefer). A path in
+// Location becomes absolute by the name that the request asked for; behind a proxy that ends TLS or a prefix, by
+// Options.Advertise, if the proxy keeps the Host. X-Forwarded headers are not believed.
+//
+// An error is a problem document (RFC 9457):
 //
 //	{"type":"urn:parley:error:orders.v1.out-of-stock","title":"orders.v1.out-of-stock","status":400,
 //	 "detail":"2 left","code":"failed-precondition","name":"orders.v1.out-of-stock","details":{"left":2}}

@@ -19,6 +19,7 @@ const (
 	notBegunKey    = "Parley-Not-Begun"
 	messageIDKey   = "Parley-Message-Id"
 	idempotencyKey = "Idempotency-Key"
+	operationIDKey = "Operation-Id"
 	traceKey       = "Traceparent"
 	traceStateKey  = "Tracestate"
 	baggageKey     = "Baggage"
@@ -99,13 +100,16 @@ func appendNumber(b []byte, key string, n int64) []byte {
 	return append(b, "\r\n"...)
 }
 
-// setEnvelope sets the headers of an answer and returns how many bytes they have.
+// setEnvelope sets the headers of an answer but those of its Reply, and returns how many bytes they have.
 func setEnvelope(h nethttp.Header, e *transport.Envelope) (size int) {
 	h["Content-Type"] = jsonValue
 	if e.ContentType != "" && e.ContentType != jsonType {
 		h["Content-Type"] = []string{e.ContentType}
 	}
 	attributesOf(e, func(name, value string) {
+		if isReply(name) {
+			return
+		}
 		h[attributeStart+strings.ToUpper(name[:1])+name[1:]] = []string{value}
 		size += len(name) + len(value) + len("ce-: \r\n")
 	})
@@ -140,8 +144,8 @@ func readAttributes(h nethttp.Header, e *transport.Envelope) error {
 	if v := h[traceKey]; len(v) == 1 && isTraceparent(v[0]) {
 		e.Trace = v[0]
 	}
-	keepTrace(h, e, traceStateKey, "tracestate")
-	keepTrace(h, e, baggageKey, "baggage")
+	keep(h, traceStateKey, ",", e, "tracestate")
+	keep(h, baggageKey, ",", e, "baggage")
 	return nil
 }
 
@@ -166,12 +170,13 @@ func attributeName(s string) string {
 	return strings.ToLower(s[:1]) + s[1:]
 }
 
-func keepTrace(h nethttp.Header, e *transport.Envelope, key, name string) {
+// keep stores a header of HTTP in e. Those that no envelope carries are ignored.
+func keep(h nethttp.Header, key, between string, e *transport.Envelope, name string) {
 	values := h[key]
 	if len(values) == 0 {
 		return
 	}
-	if v := strings.Join(values, ","); v != "" && isASCII(v) && len(v) <= transport.MaxHeaderBytes {
+	if v := strings.Join(values, between); v != "" && isASCII(v) && len(v) <= transport.MaxHeaderBytes {
 		if e.Headers == nil {
 			e.Headers = make(map[string]string)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	nethttp "net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -44,6 +45,8 @@ type Options struct {
 	MaxBody int
 	// MaxTimeout bounds the time that a request may ask for, and is what one gets that does not ask. 0 = 30 s.
 	MaxTimeout time.Duration
+	// Wrap, if not nil, is put around everything that Handler and the listener serve, once: spans, access logs.
+	Wrap func(nethttp.Handler) nethttp.Handler
 	// TLS is for requests to https peers; nil = the system's roots. It is not changed.
 	TLS *tls.Config
 }

@@ -29,6 +29,12 @@ func TestAnErrorCrossesAsAProblem(t *testing.T) {
 			header: nethttp.Header{"Content-Type": {"application/problem+json"}},
 		},
 		{
+			name: "a key of another request", status: 409,
+			err:    transport.Error{Code: transport.AlreadyExists, Name: "parley.key-reused", Message: "7 is another request's"},
+			body:   `"type":"urn:parley:error:parley.key-reused","title":"parley.key-reused","status":409,"detail":"7 is another request's","code":"already-exists"`,
+			header: nethttp.Header{"Content-Type": {"application/problem+json"}},
+		},
+		{
 			name: "fields", status: 422,
 			err:  transport.Error{Code: transport.InvalidArgument, Message: "the body is wrong", Fields: []transport.Field{{Path: "items[0].sku", Message: "missing"}, {Message: "too long"}}},
 			body: `"fields":[{"path":"items[0].sku","message":"missing"},{"path":"","message":"too long"}]`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	nethttp "net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -42,7 +43,7 @@ func (c *Caller) request(ctx context.Context, peer string, e *transport.Envelope
 	if err != nil {
 		return nil, c.failure(ctx, err, !sent)
 	}
-	return c.receive(ctx, r)
+	return c.receive(ctx, peer, e.Address, r)
 }
 
 // message is a request as it is written.
@@ -103,10 +104,10 @@ func (c *Caller) exchange(ctx context.Context, where place, m message) (r reply,
 	}
 }
 
-// receive makes an answer or an error of what came back.
-func (c *Caller) receive(ctx context.Context, r reply) (*transport.Envelope, *transport.Error) {
+// receive makes an answer or an error of what came back from address at peer.
+func (c *Caller) receive(ctx context.Context, peer, address string, r reply) (*transport.Envelope, *transport.Error) {
 	switch {
-	case r.status < 200 || r.status > 299:
+	case (r.status < 200 || r.status > 299) && r.status != nethttp.StatusNotModified:
 		return nil, readProblem(r.status, r.header, r.body) // of a body that is not whole, the status is the news
 	case errors.Is(r.bodyErr, errTooLarge):
 		return nil, &transport.Error{Code: transport.ResourceExhausted, Message: fmt.Sprintf("the answer is above the limit of %d bytes", c.options.MaxBody)}
@@ -120,6 +121,7 @@ func (c *Caller) receive(ctx context.Context, r reply) (*transport.Envelope, *tr
 	if err := readAttributes(r.header, answer); err != nil {
 		return nil, &transport.Error{Code: transport.Unknown, Message: fmt.Sprintf("the answer is malformed: %v", err)}
 	}
+	readReply(r, peer, address, answer)
 	return answer, nil
 }
 

@@ -50,6 +50,45 @@ func TestARESTRouteBindsPathQueryAndBody(t *testing.T) {
 	}
 }
 
+// An operation has several endpoints around one path; a custom method is a colon and a word after the last segment.
+func TestTheRoutesOfAnOperationStandBesideEachOther(t *testing.T) {
+	t.Parallel()
+	on := func(address, method, path string) transport.Endpoint {
+		return transport.Endpoint{Address: address, Method: method, Path: path, Bind: bind,
+			Answer: func(_ context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+				return &transport.Envelope{Body: fmt.Appendf(nil, "%s %s", e.Address, e.Body)}, nil
+			}}
+	}
+	const fulfil = "/orders/v1/fulfil"
+	start := on("orders.v1.fulfil", "", "")
+	start.Bind = nil
+	_, peer := serve(t, start,
+		on("orders.v1.fulfil.list", "GET", fulfil),
+		on("orders.v1.fulfil.get", "GET", fulfil+"/{id}"),
+		on("orders.v1.fulfil.act", "POST", fulfil+"/{id}"))
+	for _, x := range []struct{ request, want string }{
+		{"POST " + fulfil, "orders.v1.fulfil {}"},
+		{"GET " + fulfil, "orders.v1.fulfil.list +"},
+		{"GET " + fulfil + "?state=running", "orders.v1.fulfil.list state=running+"},
+		{"GET " + fulfil + "/7", "orders.v1.fulfil.get id=7+"},
+		{"POST " + fulfil + "/7:cancel", "orders.v1.fulfil.act id=7:cancel+{}"},
+		{"POST " + fulfil + "/7%3Acancel", "orders.v1.fulfil.act id=7:cancel+{}"},
+		{"POST " + fulfil + "/a%2Fb%20c:d:cancel", "orders.v1.fulfil.act id=a/b c:d:cancel+{}"},
+		{"POST " + fulfil + "/..:cancel", "orders.v1.fulfil.act id=..:cancel+{}"},
+		{"POST " + fulfil + "/get:cancel", "orders.v1.fulfil.act id=get:cancel+{}"},
+		{"POST " + fulfil + "/get", "orders.v1.fulfil.get {}"}, // an address's own path wins over a field
+	} {
+		method, path, _ := strings.Cut(x.request, " ")
+		body := map[string]string{"POST": "{}"}[method]
+		if response, got := curl(t, method, peer+path, body); response.StatusCode != nethttp.StatusOK || got != x.want {
+			t.Errorf("%s: got %d %q; want %q", x.request, response.StatusCode, got, x.want)
+		}
+	}
+	if response, _ := curl(t, "DELETE", peer+fulfil, ""); response.StatusCode != nethttp.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("DELETE: got %d, Allow %q; want 405 with GET, HEAD, POST", response.StatusCode, response.Header.Get("Allow"))
+	}
+}
+
 func TestWhatBindRefusesIsToldAsItIs(t *testing.T) {
 	t.Parallel()
 	refusing := rest("GET", "/a/{n}")
@@ -108,40 +147,6 @@ func TestAWrongEndpointIsAnErrorBeforeAnythingIsServed(t *testing.T) {
 		if w.Code != 404 {
 			t.Errorf("%s: the good endpoint answers %d; want 404: nothing is served", x.name, w.Code)
 		}
-	}
-}
-
-func TestAPageStandsBesideTheCalls(t *testing.T) {
-	t.Parallel()
-	c, peer := serve(t, endpoint(quote, echo))
-	page := func(text string) nethttp.Handler {
-		return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) { _, _ = w.Write([]byte(text)) })
-	}
-	if err := c.Handle("GET /livez", page("alive")); err != nil {
-		t.Fatalf("Handle = %v; want a page", err)
-	}
-	for _, pattern := range []string{"GET /livez", "POST /orders/v1/get-quote", "GET /{", ""} {
-		if err := c.Handle(pattern, page("other")); err == nil {
-			t.Errorf("Handle(%q) = nil; want an error: it conflicts or is malformed", pattern)
-		}
-	}
-	if err := c.Answer(within(t), []transport.Endpoint{rest("GET", "/livez")}, nil); err == nil {
-		t.Error("Answer of a route that is a page = nil; want an error")
-	}
-	if response, body := curl(t, "GET", peer+"/livez", ""); response.StatusCode != nethttp.StatusOK || body != "alive" {
-		t.Errorf("the page: %d %q; want alive", response.StatusCode, body)
-	}
-	if response, body := curl(t, "POST", peer+"/livez", ""); response.StatusCode != nethttp.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("another method: %d %q, Allow %q; want 405", response.StatusCode, body, response.Header.Get("Allow"))
-	}
-	if err := c.Handle("/", page("everything")); err != nil {
-		t.Fatalf("Handle(/) = %v; want a page for the rest", err)
-	}
-	if _, body := curl(t, "GET", peer+"/console", ""); body != "everything" {
-		t.Errorf("the page for everything: %q; want it", body)
-	}
-	if _, err := open(t, clientOnly).Request(within(t), peer, request("{}")); err != nil {
-		t.Errorf("Request = %v; want calls as before", err)
 	}
 }
 

@@ -188,6 +188,10 @@ func (c *Caller) call(ctx context.Context, handle func(context.Context, *transpo
 		internal.Message = fmt.Sprintf("answer of %d bytes, the wire takes %d", n, most)
 		return answer{err: internal}
 	}
+	if _, err := transport.ReplyOf(e); err != nil {
+		internal.Message = fmt.Sprintf("the handler's answer: %v", err)
+		return answer{err: internal}
+	}
 	return answer{envelope: clone(e)}
 }
 

@@ -99,6 +99,9 @@ func drain(ctx context.Context, s *Scene, p Peers) {
 	a := s.answer(ctx, server, map[string]answer{address: func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
 		begun <- struct{}{}
 		<-release
+		if ctx.Err() != nil {
+			s.Errorf("the context of a handler has ended while Answer drains (%v); want it to go on", context.Cause(ctx))
+		}
 		return echo(ctx, e)
 	}})
 	var calls sync.WaitGroup

@@ -53,7 +53,7 @@ func Callers() Suite[Peers] {
 			"Two services in one process, or one that restarts in a test, must not steal each other's requests."},
 			severalAnswers},
 		{Rule{9, "drain",
-			"When its context ends, Answer takes no more requests, which fail as Unavailable with NotSent, and returns once those that run have been answered.",
+			"When its context ends, Answer takes no more requests, which fail as Unavailable with NotSent, and returns once those that run have been answered; their contexts go on.",
 			"A deployment must fail no call, and what it turns away must be safe to repeat elsewhere."},
 			drain},
 		{Rule{10, "concurrent calls",
@@ -68,6 +68,10 @@ func Callers() Suite[Peers] {
 			"Opening, answering, calling and closing many times leaves no goroutine and no file descriptor behind.",
 			"Leaks live where connections end, and show after weeks."},
 			callersLeakNothing},
+		{Rule{13, "replies cross unharmed",
+			"What an answer says beside its body arrives as it was said, also without a body; preferences and conditions arrive with the request; an invalid reply arrives as Internal.",
+			"Where an operation can be watched, and when to look again, must not depend on the wire."},
+			repliesCross},
 	}
 }
 

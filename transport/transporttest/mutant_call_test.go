@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -134,6 +135,17 @@ func TestEachDefectOfACallerBreaksANamedCheck(t *testing.T) {
 				}
 			}
 		}},
+		{"a drain ends the contexts of handlers", 9, "has ended while Answer drains", func(m *mutantCaller) {
+			m.answer = func(drain context.Context, endpoints []transport.Endpoint, ready func(string)) error {
+				handling(func(ctx context.Context, e *transport.Envelope, n next) (*transport.Envelope, error) {
+					other, cancel := context.WithCancel(ctx)
+					defer cancel()
+					defer context.AfterFunc(drain, cancel)()
+					return n(other, e)
+				})(m)
+				return m.answer(drain, endpoints, ready)
+			}
+		}},
 		{"answers are mixed up", 10, "want the answer", mixing()},
 		{"header values are trimmed", 11, "Headers", handling(func(ctx context.Context, e *transport.Envelope, n next) (*transport.Envelope, error) {
 			for k, v := range e.Headers {
@@ -142,6 +154,45 @@ func TestEachDefectOfACallerBreaksANamedCheck(t *testing.T) {
 			return n(ctx, e)
 		})},
 		{"Close leaves a goroutine", 12, "outlive Close", func(*mutantCaller) { go parked.wait() }},
+		{"the status of an answer is lost", 13, `"status":"202"`, answering(func(e *transport.Envelope) { delete(e.Headers, transport.HeaderStatus) })},
+		{"the status is told of an ordinary answer", 13, `"status":"200"`, requesting(func(e *transport.Envelope) {
+			if e.Headers[transport.HeaderStatus] == "" {
+				e.Headers = map[string]string{transport.HeaderStatus: "200"}
+			}
+		})},
+		{"a location is made absolute and stays so", 13, `"location":"https://a/conform`, answering(func(e *transport.Envelope) {
+			if path := e.Headers[transport.HeaderLocation]; strings.HasPrefix(path, "/conform") {
+				e.Headers[transport.HeaderLocation] = "https://a" + path
+			}
+		})},
+		{"a reply displaces the other headers", 13, `"tenant":"a"`, answering(func(e *transport.Envelope) {
+			if e.Headers[transport.HeaderStatus] != "" {
+				delete(e.Headers, "tenant")
+			}
+		})},
+		{"a tag is unquoted as a path", 13, `"etag":"b"`, answering(func(e *transport.Envelope) {
+			if tag := e.Headers[transport.HeaderETag]; strings.Contains(tag, "/") {
+				e.Headers[transport.HeaderETag] = tag[strings.Index(tag, "/")+1:]
+			}
+		})},
+		{"not modified is an error", 13, "unknown", func(m *mutantCaller) {
+			m.request = func(ctx context.Context, peer string, e *transport.Envelope) (*transport.Envelope, error) {
+				got, err := m.Caller.Request(ctx, peer, e)
+				if err == nil && got.Headers[transport.HeaderStatus] == "304" {
+					return nil, &transport.Error{Code: transport.Unknown}
+				}
+				return got, err
+			}
+		}},
+		{"an invalid reply is left out", 13, "want a *transport.Error", answering(func(e *transport.Envelope) {
+			if _, err := transport.ReplyOf(e); err != nil {
+				e.Headers = nil
+			}
+		})},
+		{"preferences do not reach the handler", 13, "the handler got headers", handling(func(ctx context.Context, e *transport.Envelope, n next) (*transport.Envelope, error) {
+			delete(e.Headers, transport.HeaderPrefer)
+			return n(ctx, e)
+		})},
 	} {
 		t.Run(fmt.Sprintf("%s: %d", c.defect, c.breaks), func(t *testing.T) {
 			target := memoryCalls(func(b *mem.Caller) transport.Caller {
@@ -151,6 +202,33 @@ func TestEachDefectOfACallerBreaksANamedCheck(t *testing.T) {
 			})
 			wantBroken(t, &parked, transporttest.Callers(), target, c.breaks, c.found)
 		})
+	}
+}
+
+// answering is a defect of the answers that leave the callee.
+func answering(change func(*transport.Envelope)) func(*mutantCaller) {
+	return handling(func(ctx context.Context, e *transport.Envelope, n func(context.Context, *transport.Envelope) (*transport.Envelope, error)) (*transport.Envelope, error) {
+		got, err := n(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		other := *got // the check has its own
+		other.Headers = maps.Clone(got.Headers)
+		change(&other)
+		return &other, nil
+	})
+}
+
+// requesting is a defect of the answers that reach the caller.
+func requesting(change func(*transport.Envelope)) func(*mutantCaller) {
+	return func(m *mutantCaller) {
+		m.request = func(ctx context.Context, peer string, e *transport.Envelope) (*transport.Envelope, error) {
+			got, err := m.Caller.Request(ctx, peer, e)
+			if err == nil {
+				change(got)
+			}
+			return got, err
+		}
 	}
 }
 
