@@ -144,10 +144,13 @@ func (b *trailer) took(where place) { b.with[where.process], b.with[where.servic
 // acceptance notes what is not known of how the hop began.
 func (b *trailer) acceptance(h *hop, v *Hop) {
 	switch {
+	case v.Style == StyleStep:
 	case v.Style == StyleCall:
 		if !slices.ContainsFunc(h.marks, func(m mark) bool { return m.is(Called, Answered) }) {
 			b.gapf("%s: the caller's side is not recorded", h.id)
 		}
+	case h.accepted == 0 && (v.Style == StyleOperation || v.Style == StyleSignal):
+		b.gapf("%s: its acceptance is not recorded", h.id)
 	case h.accepted == 0:
 		b.gapf("%s: its acceptance is not recorded, so its expected receivers are not known", h.id)
 	case v.Style == StyleEvent && !h.listed:

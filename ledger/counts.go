@@ -24,6 +24,7 @@ type Counts struct {
 	Called       uint64    `json:"called"` // attempts of calls begun, at the caller
 	Answered     uint64    `json:"answered"`
 	Refused      uint64    `json:"refused"` // of Answered: with an error
+	Ended        uint64    `json:"ended"`   // operations and steps, without success
 	Last         time.Time `json:"last"`    // when something happened last
 }
 
@@ -89,6 +90,8 @@ func (c *Counts) of(k Kind) *uint64 {
 		return &c.Called
 	case Answered:
 		return &c.Answered
+	case Ended:
+		return &c.Ended
 	}
 	return new(uint64)
 }

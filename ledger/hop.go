@@ -9,8 +9,8 @@ import (
 	"unique"
 )
 
-// hop is what is kept of one message or call: a set of facts, from which a Hop is made when somebody asks. Its fields
-// do not depend on the order in which transitions came.
+// hop is what is kept of one message, call, operation, step or signal: a set of facts, from which a Hop is made when
+// somebody asks. Its fields do not depend on the order in which transitions came.
 type hop struct {
 	id        string
 	story     *story
@@ -55,7 +55,7 @@ type place struct{ process, service, instance string }
 // kind is a Kind in a byte, in the order in which an attempt has them.
 type kind uint8
 
-var kinds = [...]Kind{Accepted, Redriven, Called, Received, Filtered, Expired, Failed, Delayed, Answered, Done, DeadLettered}
+var kinds = [...]Kind{Accepted, Redriven, Called, Received, Filtered, Expired, Failed, Delayed, Answered, Done, Ended, DeadLettered}
 
 func kindOf(k Kind) (kind, bool) {
 	i := slices.Index(kinds[:], k)
@@ -68,7 +68,7 @@ func (m *mark) is(which ...Kind) bool { return slices.Contains(which, kinds[m.ki
 // add takes a transition and reports whether it was new. A Kind that this program does not know is left out.
 func (h *hop) add(t *Transition, process string) bool {
 	k, ok := kindOf(t.Kind)
-	if !ok {
+	if !ok || carriage(t) {
 		return false
 	}
 	h.known = true
@@ -76,7 +76,7 @@ func (h *hop) add(t *Transition, process string) bool {
 	prefer(&h.causation, t.Causation)
 	preferHandle(&h.address, t.Address)
 	preferHandle(&h.source, t.Source)
-	preferHandle(&h.style, t.Style)
+	preferStyle(&h.style, t.Style)
 	if trace, ok := traceID(t.Trace); ok && (h.trace == [16]byte{} || slices.Compare(trace[:], h.trace[:]) < 0) {
 		h.trace = trace
 	}
@@ -110,6 +110,15 @@ func (h *hop) add(t *Transition, process string) bool {
 	return true
 }
 
+// carried reports whether requests of that style are carried by calls and queues, under the same id.
+func carried(style string) bool { return style == StyleOperation || style == StyleSignal }
+
+// carriage reports whether t only says that a queue, whose attempts are bounded, handed over the request for an
+// operation or a signal; what becomes of them they report themselves.
+func carriage(t *Transition) bool {
+	return carried(t.Style) && (t.Kind == Received || t.Kind == Done) && t.Attempts > 0
+}
+
 // accept notes an acceptance. A message that was sent twice has two; the earlier one counts, and among the lists of
 // expected groups the earliest that is known.
 func (h *hop) accept(t *Transition, from place) bool {
@@ -128,6 +137,11 @@ func (h *hop) accept(t *Transition, from place) bool {
 		h.listed, h.listedAt, h.expected = true, at, expected
 	}
 	return fresh
+}
+
+// ended reports whether an operation, or a step of one, is over.
+func (h *hop) ended() bool {
+	return slices.ContainsFunc(h.marks, func(m mark) bool { return m.is(Done, Ended) })
 }
 
 // groups are the expected ones.
@@ -231,6 +245,15 @@ func prefer(field *string, value string) {
 func preferHandle(field *unique.Handle[string], value string) {
 	if value != "" && (text(*field) == "" || value < text(*field)) {
 		*field = unique.Make(value)
+	}
+}
+
+// preferStyle is preferHandle of a style, where what is carried comes before what carries it.
+func preferStyle(field *unique.Handle[string], style string) {
+	if now := text(*field); carried(style) == carried(now) {
+		preferHandle(field, style)
+	} else if carried(style) {
+		*field = unique.Make(style)
 	}
 }
 

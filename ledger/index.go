@@ -132,7 +132,7 @@ func (x *Index) Trail(query string) (Trail, bool) {
 	if h := x.hops[query]; h != nil && h.known {
 		return x.trail(query, FoundID, []*story{h.story}), true
 	}
-	if s := x.stories[query]; s != nil && len(s.hops) > 0 {
+	if s := x.stories[query]; s != nil && slices.ContainsFunc(s.hops, func(h *hop) bool { return h.known }) {
 		return x.trail(query, FoundCorrelation, []*story{s}), true
 	}
 	if trace, ok := traceID(query); ok {

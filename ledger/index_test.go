@@ -30,11 +30,12 @@ func drawBatches(t *rapid.T) []Batch {
 		for range rapid.IntRange(0, 6).Draw(t, "transitions") {
 			tr := Transition{
 				At: at.Add(-time.Duration(rapid.IntRange(0, 3).Draw(t, "before")) * time.Second), Kind: rapid.SampledFrom(kinds[:]).Draw(t, "kind"),
-				ID: pick("id", "a", "b", "c", "d"), Style: pick("style", StyleCall, StyleCommand, StyleEvent, StyleEvent, ""),
+				ID: pick("id", "a", "b", "c", "d"), Style: pick("style", StyleCall, StyleCommand, StyleEvent, StyleEvent, StyleOperation, StyleStep, StyleSignal, ""),
 				Address: pick("address", "x.v1.a", "x.v1.b"), Group: pick("group", "mail", "fraud", ""), Copy: pick("copy", "", "a2", "r1", "r1a2"),
 				Correlation: pick("correlation", "", "a", "s"), Causation: pick("causation", "", "a", "b", "c"), Key: pick("key", "", "k"),
 				Service: pick("service", "mail", "orders"), Instance: pick("instance", "i1", "i2"), Attempt: rapid.IntRange(0, 3).Draw(t, "attempt"), Attempts: 3,
-				Took: time.Duration(rapid.IntRange(0, 2).Draw(t, "took")) * time.Second, Reason: pick("reason", "", "", "failed"),
+				Until: []time.Time{{}, at.Add(time.Minute)}[rapid.IntRange(0, 1).Draw(t, "until")],
+				Took:  time.Duration(rapid.IntRange(0, 2).Draw(t, "took")) * time.Second, Reason: pick("reason", "", "", "failed"),
 			}
 			if tr.Kind == Accepted && rapid.Bool().Draw(t, "known") {
 				tr.Expected = []string{"mail", "warehouse"}[:rapid.IntRange(0, 2).Draw(t, "expected")]
@@ -99,6 +100,7 @@ func compare(t *rapid.T, want, got *Index) {
 // checkTrail checks what holds in every trail.
 func checkTrail(t *rapid.T, trail *Trail) {
 	depths := map[string]int{}
+	over := map[string]bool{} // operations that have come to an end
 	for i, h := range trail.Hops {
 		if i > 0 && h.Depth < trail.Hops[i-1].Depth && h.Correlation == trail.Hops[i-1].Correlation {
 			t.Fatalf("depths out of order:\n%s", render(trail))
@@ -106,6 +108,12 @@ func checkTrail(t *rapid.T, trail *Trail) {
 		depths[h.ID] = h.Depth
 		if h.Style != StyleEvent && h.Style != "" && len(h.Receivers) != 1 {
 			t.Fatalf("%s is a %s with %d receivers, want 1", h.ID, h.Style, len(h.Receivers))
+		}
+		if h.Style == StyleOperation {
+			over[h.ID] = h.Receivers[0].State == Handled || h.Receivers[0].State == Unsuccessful
+		}
+		if over[h.Causation] && (h.Style == StyleStep || h.Style == StyleSignal) && !h.Settled() {
+			t.Fatalf("%s is open though its operation is over:\n%s", h.ID, render(trail))
 		}
 		for _, r := range h.Receivers {
 			for j, a := range r.Attempts {

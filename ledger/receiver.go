@@ -14,11 +14,16 @@ type part struct {
 	marks []mark // by time
 }
 
-// parts divides a hop's marks among its receivers, by name; expected groups that reported nothing have none. A
-// command, a call and an operation have one receiver, whatever it is called by those who report.
+// parts divides a hop's marks among its receivers, by name; expected groups that reported nothing have none. All but
+// events have one receiver, whatever it is called by those who report.
 func (h *hop) parts() []part {
-	if style := text(h.style); style != StyleEvent && style != "" {
-		return []part{{group: h.single(), marks: h.marks}}
+	switch text(h.style) {
+	case StyleOperation, StyleSignal:
+		own := uncarried(h.marks)
+		return []part{{group: h.single(own), marks: own}}
+	case StyleEvent, "":
+	default:
+		return []part{{group: h.single(h.marks), marks: h.marks}}
 	}
 	byGroup := make(map[string][]mark)
 	for _, g := range h.groups() {
@@ -36,16 +41,34 @@ func (h *hop) parts() []part {
 	return parts
 }
 
-// single is the name of the only receiver: as it was named last, else as it was expected, else the service where it
-// was received.
-func (h *hop) single() string {
+// uncarried are the marks of an operation or a signal itself: what became of the requests for it, of which there can
+// have been several, counts only as long as it has not been heard of.
+func uncarried(marks []mark) []mark {
+	var own, requests []mark
+	for _, m := range marks {
+		switch {
+		case m.is(Received, Done, Ended):
+			own = append(own, m)
+		case !m.is(Called, Answered):
+			requests = append(requests, m)
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	return requests
+}
+
+// single is the name of the only receiver, which reported marks: as it was named last, else as it was expected, else
+// the service where it was received.
+func (h *hop) single(marks []mark) string {
 	service := ""
-	for i := range slices.Backward(h.marks) {
-		m := &h.marks[i]
+	for i := range slices.Backward(marks) {
+		m := &marks[i]
 		if g := text(m.group); g != "" {
 			return g
 		}
-		if service == "" && m.is(Received, Done, Failed) {
+		if service == "" && m.is(Received, Done, Failed, Ended) {
 			service = m.place.Value().service
 		}
 	}
@@ -62,7 +85,12 @@ func (b *trailer) receiver(h *hop, p part) Receiver {
 	}
 	r := Receiver{Group: p.group, State: Waiting}
 	calls := slices.ContainsFunc(p.marks, func(m mark) bool { return m.is(Called, Answered) })
-	tries := attempts(p.marks, calls)
+	var tries []try
+	if style := text(h.style); style == StyleOperation || style == StyleStep {
+		tries = runs(p.marks)
+	} else {
+		tries = attempts(p.marks, calls)
+	}
 	r.Attempts = make([]Attempt, len(tries))
 	for i := range tries {
 		r.Attempts[i] = tries[i].shown(i + 1)
@@ -70,8 +98,15 @@ func (b *trailer) receiver(h *hop, p part) Receiver {
 	if calls {
 		serve(r.Attempts, p.marks)
 	}
-	r.Redriven = redrives(p.marks, r.Attempts, tries)
+	marks := p.marks
+	if carried(text(h.style)) {
+		marks = h.marks // also those of the requests
+	}
+	r.Redriven = redrives(marks, r.Attempts, tries)
 	b.state(h, p, &r, calls)
+	if !r.State.Final() && b.abandoned(h) {
+		r.State, r.Next = Abandoned, time.Time{}
+	}
 	if n := len(tries); n > 0 {
 		// Attempts are counted anew after a redrive and after a crash; what is left to the last one is left to all.
 		if last := tries[n-1]; last.attempts >= last.attempt && last.attempts > 0 {
@@ -114,12 +149,42 @@ func attempts(marks []mark, calls bool) []try {
 				tries = append(tries, try{mark: m, began: m.at - m.took})
 				t = &tries[len(tries)-1]
 			}
-			t.ended, t.outcome, t.duration = true, m.reason(), cmp.Or(m.took, max(m.at-t.began, 1))
-			t.attempts = max(t.attempts, m.attempts)
+			t.end(&m)
 		}
 	}
 	slices.SortStableFunc(tries, func(a, b try) int { return cmp.Compare(a.began, b.began) })
 	return tries
+}
+
+// runs are the attempts of an operation or a step: one after another, so that an end is that of the latest beginning,
+// also from another process, because a wait goes on while there is none. One that waits to be tried again can end
+// without another attempt.
+func runs(marks []mark) []try {
+	var tries []try
+	for _, m := range marks {
+		n := len(tries)
+		switch {
+		case m.is(Received):
+			tries = append(tries, try{mark: m, began: m.at})
+		case n > 0 && !tries[n-1].ended && m.is(Done, Failed, Delayed, Ended):
+			tries[n-1].end(&m)
+		case n == 0 && m.attempt > 0 && m.is(Done, Failed, Ended):
+			tries = append(tries, try{mark: m, began: m.at - m.took})
+			tries[0].end(&m)
+		}
+	}
+	return tries
+}
+
+// notYet is the outcome of an attempt that is to be tried again for no other reason.
+const notYet = "not yet"
+
+func (t *try) end(m *mark) {
+	t.ended, t.outcome, t.duration = true, m.reason(), cmp.Or(m.took, max(m.at-t.began, 1))
+	t.attempts = max(t.attempts, m.attempts)
+	if m.is(Delayed) {
+		t.outcome = cmp.Or(t.outcome, notYet)
+	}
 }
 
 func (t *try) shown(number int) Attempt {
@@ -197,7 +262,7 @@ func (b *trailer) state(h *hop, p part, r *Receiver, calls bool) {
 	for _, f := range []struct {
 		kind  Kind
 		state State
-	}{{Done, Handled}, {DeadLettered, DeadLetter}, {Expired, TooLate}, {Filtered, Unwanted}} {
+	}{{Done, Handled}, {Ended, Unsuccessful}, {DeadLettered, DeadLetter}, {Expired, TooLate}, {Filtered, Unwanted}} {
 		k, _ := kindOf(f.kind)
 		if m := final[k]; m != nil {
 			r.State, r.Reason = f.state, m.reason()
@@ -213,13 +278,11 @@ func (b *trailer) state(h *hop, p part, r *Receiver, calls bool) {
 	}
 	switch kinds[latest.kind] {
 	case Received, Called:
-		r.State = b.running(h, p, latest)
-	case Failed:
-		r.State, r.Next = Retrying, at(latest.until())
-	case Delayed:
+		r.State, r.Next = b.running(h, p, latest), at(latest.until())
+	case Failed, Delayed:
 		r.State, r.Next = Retrying, at(latest.until())
 	case Answered:
-		r.State, r.Reason = CallFailed, latest.reason()
+		r.State, r.Reason = Unsuccessful, latest.reason()
 	}
 }
 
@@ -231,12 +294,32 @@ func (b *trailer) running(h *hop, p part, m *mark) State {
 	switch {
 	case ended != nil && !ended.ended.IsZero():
 	case lost && !at(m.at).After(gone):
+		if text(h.style) == StyleStep {
+			break // its operation was cut off in the same moment
+		}
 		b.gapf("%s: %s ended without a word at %s, in the middle of attempt %d of %s", h.id, where.instance, when(gone), m.attempt, cmp.Or(p.group, "its receiver"))
 	default:
 		return Running
 	}
 	if m.is(Called) {
-		return CallFailed // nobody waits for the answer any more
+		return Unsuccessful // nobody waits for the answer any more
 	}
-	return Waiting // the broker delivers it again
+	return Waiting // the broker delivers it again, or the operation is taken up again
+}
+
+// abandoned reports whether h, if it has not come to an end by itself, has none to come: it is a step, a signal or a
+// call whose operation, or step of one, is over.
+func (b *trailer) abandoned(h *hop) bool {
+	if style := text(h.style); style != StyleStep && style != StyleSignal && style != StyleCall {
+		return false
+	}
+	for range 2 { // a call, the step that made it, the operation
+		if h = b.x.hops[h.causation]; h == nil || text(h.style) != StyleStep && text(h.style) != StyleOperation {
+			return false
+		}
+		if h.ended() {
+			return true
+		}
+	}
+	return false
 }

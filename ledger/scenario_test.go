@@ -162,7 +162,10 @@ func render(t *Trail) string {
 func renderReceiver(b *strings.Builder, indent string, r Receiver) {
 	fmt.Fprintf(b, "| %s%s %s", indent, cmp.Or(r.Group, "?"), r.State)
 	if len(r.Attempts) > 0 {
-		fmt.Fprintf(b, ", attempt %d of %d", len(r.Attempts), r.Of)
+		fmt.Fprintf(b, ", attempt %d", len(r.Attempts))
+	}
+	if r.Of > 0 {
+		fmt.Fprintf(b, " of %d", r.Of)
 	}
 	if r.Redriven > 0 {
 		fmt.Fprintf(b, ", redriven %d", r.Redriven)

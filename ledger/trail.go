@@ -2,8 +2,8 @@ package ledger
 
 import "time"
 
-// Trail is what became of a message or call and of everything that it caused, oldest first. It is the same for
-// client.Follow, `parley follow` and GET /v1/messages/{id}.
+// Trail is what became of a message, call or operation and of everything that it caused, oldest first. It is the same
+// for client.Follow, `parley follow` and GET /v1/messages/{id}.
 type Trail struct {
 	Query string `json:"query"` // what was asked for
 	// Found says how Query was understood: "id", "correlation", "key" or "trace".
@@ -17,8 +17,8 @@ type Trail struct {
 	Revision uint64 `json:"revision,omitzero"`
 }
 
-// Concluded reports whether what was asked for is over: for an id, that message alone has reached a final state at
-// every receiver, whatever it caused; for any other query, the whole trail is Settled.
+// Concluded reports whether what was asked for is over: for an id, that message, call or operation alone has reached a
+// final state at every receiver, whatever it caused; for any other query, the whole trail is Settled.
 func (t Trail) Concluded() bool {
 	if t.Found != FoundID {
 		return t.Settled
@@ -39,10 +39,10 @@ const (
 	FoundTrace       = "trace"
 )
 
-// Hop is one message or one call in a trail.
+// Hop is one message, call, operation, or step or signal of an operation in a trail.
 type Hop struct {
 	ID          string    `json:"id"`
-	Style       string    `json:"style"` // StyleCall, StyleCommand, StyleEvent, StyleOperation; "" = not recorded
+	Style       string    `json:"style"` // StyleCall, StyleCommand, …; "" = not recorded
 	Address     string    `json:"address"`
 	Key         string    `json:"key,omitzero"`
 	Source      string    `json:"source,omitzero"`
@@ -56,11 +56,16 @@ type Hop struct {
 	Receivers []Receiver `json:"receivers"` // expected and actual ones, by name; one for a command or call
 }
 
-// Settled reports whether nothing more happens to this message or call unless somebody acts: its acceptance is
-// recorded, and every receiver is in a final state. An event whose groups were not known needs at least one receiver.
+// Settled reports whether nothing more happens to this hop unless somebody acts: every receiver is in a final state,
+// and of what can have several, its acceptance is recorded, which says who they are. An event whose groups were not
+// known needs at least one receiver.
 func (h *Hop) Settled() bool {
-	if h.Style != StyleCall && h.Accepted.IsZero() {
-		return false
+	switch h.Style {
+	case StyleCall, StyleOperation, StyleStep, StyleSignal: // one receiver, which has reported
+	default:
+		if h.Accepted.IsZero() {
+			return false
+		}
 	}
 	for i := range h.Receivers {
 		if !h.Receivers[i].State.Final() {
@@ -74,22 +79,30 @@ func (h *Hop) Settled() bool {
 type State string
 
 const (
-	Waiting    State = "waiting"  // expected, not begun
+	Waiting    State = "waiting"  // expected, not begun; or begun and cut off, and going to begin again
 	Running    State = "running"  // an attempt has begun and not ended
 	Retrying   State = "retrying" // failed, will be tried again; Next says when
 	Handled    State = "done"
 	DeadLetter State = "dead-lettered"
 	Unwanted   State = "filtered"
 	TooLate    State = "expired"
-	CallFailed State = "failed" // a call that ended with an error: final
+	// Unsuccessful: a call, an operation or a step ended with an error.
+	Unsuccessful State = "failed"
+	// Abandoned: the operation or the step that this belongs to is over, and this had not come to an end by itself: a step
+	// or a call that was cut off, a signal that nobody took.
+	Abandoned State = "abandoned"
 )
 
-// The styles.
+// The styles. Received and Done of an operation or a signal are reported by whoever runs the operation, without
+// [Transition].Attempts. With Attempts they come from a queue that handed the request over under the same id, and are
+// left out.
 const (
 	StyleCall      = "call"
 	StyleCommand   = "command"
 	StyleEvent     = "event"
 	StyleOperation = "operation"
+	StyleStep      = "step"   // of an operation: caused by it, its address is the operation's and the step's name
+	StyleSignal    = "signal" // to an operation: like a step, with the signal's name
 )
 
 // Final reports whether nothing more happens in s unless somebody acts.
@@ -100,8 +113,9 @@ type Receiver struct {
 	Group    string    `json:"group"`
 	State    State     `json:"state"`
 	Attempts []Attempt `json:"attempts"`
-	Of       int       `json:"of,omitzero"`   // attempts at the most
-	Next     time.Time `json:"next,omitzero"` // when the next attempt is due
+	Of       int       `json:"of,omitzero"` // attempts at the most
+	// Next is when the next attempt is due; of a step that waits for a time or a signal, when that is over at the latest.
+	Next     time.Time `json:"next,omitzero"`
 	Redriven int       `json:"redriven,omitzero"`
 	Reason   string    `json:"reason,omitzero"` // why it was dead-lettered or filtered, has expired or failed
 }

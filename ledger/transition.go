@@ -21,16 +21,17 @@ const (
 	Expired      Kind = "expired"       // its lifetime was over before the group began
 	Called       Kind = "called"        // an attempt of a call begins, at the caller
 	Answered     Kind = "answered"      // it was answered; Reason is "" or the error
+	Ended        Kind = "ended"         // an operation, or a step of one, ended without success; Reason says why; final
 )
 
-// Transition is one thing that happened to one message or call.
+// Transition is one thing that happened to one message, call, operation, or step or signal of an operation.
 type Transition struct {
 	At   time.Time `json:"at"`
 	Kind Kind      `json:"kind"`
 
 	ID          string `json:"id"`
 	Address     string `json:"address,omitzero"`
-	Style       string `json:"style,omitzero"` // "call", "command", "event" (or "operation")
+	Style       string `json:"style,omitzero"` // StyleCall, StyleCommand, …
 	Key         string `json:"key,omitzero"`
 	Copy        string `json:"copy,omitzero"`
 	Correlation string `json:"correlation,omitzero"` // "" = ID
@@ -44,10 +45,12 @@ type Transition struct {
 
 	Attempt  int           `json:"attempt,omitzero"`  // from 1
 	Attempts int           `json:"attempts,omitzero"` // how many there are at the most
-	Took     time.Duration `json:"took,omitzero"`     // nanoseconds on the wire; see MarshalJSONTo
-	Until    time.Time     `json:"until,omitzero"`
-	Reason   string        `json:"reason,omitzero"`
-	By       string        `json:"by,omitzero"`
+	Took     time.Duration `json:"took,omitzero"`     // the attempt that ended; nanoseconds on the wire, see MarshalJSONTo
+	// Until is, of Delayed and Failed, when it is tried again; of Received at a step that waits for a time or a signal,
+	// when that is over at the latest.
+	Until  time.Time `json:"until,omitzero"`
+	Reason string    `json:"reason,omitzero"`
+	By     string    `json:"by,omitzero"`
 	// Expected are, of Accepted, the registered groups; empty = nobody subscribes; nil (absent) = not known.
 	Expected []string `json:"expected,omitzero"`
 }

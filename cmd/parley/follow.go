@@ -143,7 +143,7 @@ func givenUp(trail parley.Trail) error {
 			continue
 		}
 		for _, r := range h.Receivers {
-			if r.State == ledger.DeadLetter || r.State == ledger.CallFailed || r.State == ledger.TooLate {
+			if r.State == ledger.DeadLetter || r.State == ledger.Unsuccessful || r.State == ledger.TooLate {
 				return &failure{err: fmt.Errorf("%s at %s: %s", r.State, r.Group, r.Reason), exit: exitFailed}
 			}
 		}
@@ -153,10 +153,10 @@ func givenUp(trail parley.Trail) error {
 
 // viewer shows one trail again and again: on a terminal in place, else the lines that are new.
 type viewer struct {
-	a       *app
-	size    func() (width, height int) // of the terminal; 0 = none
-	painted int                        // lines that stand on the terminal
-	shown   map[string]bool
+	a      *app
+	size   func() (width, height int) // of the terminal; 0 = none
+	screen screen
+	shown  map[string]bool
 }
 
 func (v *viewer) show(trail parley.Trail) error {
@@ -166,10 +166,10 @@ func (v *viewer) show(trail parley.Trail) error {
 	if width, height := v.size(); height > 0 {
 		lines := draw(trail, time.Now())
 		if len(lines) < height { // what has scrolled away cannot be painted over
-			return v.repaint(lines, width)
+			return v.screen.repaint(v.a.out, plain(lines), width)
 		}
 	}
-	v.painted = 0
+	v.screen = screen{}
 	for _, line := range draw(trail, time.Time{}) {
 		key := strings.Join(strings.Fields(branches.Replace(line)), " ") // the tree and the columns may have grown
 		if v.shown[key] {
@@ -181,20 +181,6 @@ func (v *viewer) show(trail parley.Trail) error {
 		}
 	}
 	return nil
-}
-
-// repaint replaces what stands on the terminal.
-func (v *viewer) repaint(lines []string, width int) error {
-	var b strings.Builder
-	if v.painted > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", v.painted) // up to the first line, and clear from there
-	}
-	for _, line := range lines {
-		b.WriteString(clip(line, width) + "\n")
-	}
-	v.painted = len(lines)
-	_, err := fmt.Fprint(v.a.out, b.String())
-	return err
 }
 
 func draw(trail parley.Trail, now time.Time) []string {

@@ -13,6 +13,7 @@ import (
 // glyphs are the marks of the styles, the same everywhere.
 var glyphs = map[string]string{
 	ledger.StyleCall: "→", ledger.StyleCommand: "✉", ledger.StyleEvent: "◉", ledger.StyleOperation: "⟳",
+	ledger.StyleStep: "▸", ledger.StyleSignal: "⚑",
 }
 
 // drawTrail draws a trail as a tree. A zero now leaves out what changes without news: how long until the next attempt.
@@ -59,12 +60,19 @@ func (d *drawing) hop(h *ledger.Hop, first, rest string) {
 		glyph = "?"
 	}
 	head := first + glyph + " " + h.Address
-	if h.Key != "" {
+	name := partName(h)
+	if name != "" && first != "" {
+		head = first + glyph + " " + readable.Replace(name)
+	}
+	if h.Key != "" && name == "" { // the key of a part is its operation's
 		head += " [" + h.Key + "]"
 	}
 	id := h.ID
 	row := func(to, state string) {
-		d.t.row(head, id, or(h.Source, "?")+" → "+to, state)
+		if h.Style != ledger.StyleStep { // which nobody sends
+			to = or(h.Source, "?") + " → " + to
+		}
+		d.t.row(head, id, to, state)
 		head, id = below, "" // only once
 	}
 	switch {
@@ -76,7 +84,7 @@ func (d *drawing) hop(h *ledger.Hop, first, rest string) {
 	for i := range h.Receivers {
 		r := &h.Receivers[i]
 		row(receiverName(h, r), d.state(h, r))
-		if len(r.Attempts) > 1 || len(r.Attempts) == 1 && r.Attempts[0].Error != "" && r.State != ledger.CallFailed {
+		if len(r.Attempts) > 1 || len(r.Attempts) == 1 && r.Attempts[0].Error != "" && r.State != ledger.Unsuccessful {
 			d.attempts(h, below, r)
 		}
 	}
@@ -91,6 +99,9 @@ func (d *drawing) hop(h *ledger.Hop, first, rest string) {
 
 // state says where a receiver is.
 func (d *drawing) state(h *ledger.Hop, r *ledger.Receiver) string {
+	if text := d.ofOperation(h, r); text != "" {
+		return text + why(h, r)
+	}
 	n := len(r.Attempts)
 	of := fmt.Sprintf("attempt %d", n)
 	if r.Of > 0 {
@@ -118,9 +129,16 @@ func (d *drawing) state(h *ledger.Hop, r *ledger.Receiver) string {
 		}
 	case ledger.DeadLetter:
 		text = "dead-lettered after " + of
+	case ledger.Abandoned:
+		text = "unfinished, its operation is over"
 	default:
 		text = string(r.State)
 	}
+	return text + why(h, r)
+}
+
+// why is what ends the text of a state.
+func why(h *ledger.Hop, r *ledger.Receiver) (text string) {
 	if r.Redriven > 0 {
 		text += ", redriven " + times(r.Redriven)
 	}
@@ -144,13 +162,15 @@ func (d *drawing) next(r *ledger.Receiver, word string) string {
 
 // attempts draws each try of a receiver.
 func (d *drawing) attempts(h *ledger.Hop, branch string, r *ledger.Receiver) {
-	for _, a := range r.Attempts {
+	for i, a := range r.Attempts {
 		outcome := "runs"
 		switch {
 		case a.Error != "":
 			outcome = "failed: " + reason(h, a.Error)
 		case a.Took > 0:
 			outcome = "done"
+		case cutOff(h, r, i):
+			outcome = "was cut off"
 		case r.State.Final():
 			outcome = "its end is not known"
 		}
@@ -183,7 +203,7 @@ func receiverName(h *ledger.Hop, r *ledger.Receiver) string {
 	if h.Style == ledger.StyleEvent {
 		return r.Group
 	}
-	if r.Group != "" && r.Group != h.Address {
+	if r.Group != "" && r.Group != h.Address && h.Style != ledger.StyleSignal {
 		return r.Group
 	}
 	for _, a := range slices.Backward(r.Attempts) {
@@ -217,7 +237,7 @@ func summary(trail parley.Trail) string {
 			switch {
 			case r.State == ledger.DeadLetter:
 				dead++
-			case !r.State.Final():
+			case !r.State.Final() && partName(&h) == "": // an operation waits with its steps
 				waiting++
 			}
 			for _, a := range r.Attempts {
@@ -237,7 +257,12 @@ func summary(trail parley.Trail) string {
 }
 
 func outcome(trail parley.Trail, waiting, dead int) string {
+	failed := slices.ContainsFunc(trail.Hops, func(h ledger.Hop) bool { return h.ID == trail.Query && unsuccessful(&h) })
 	switch {
+	case failed && waiting > 0:
+		return fmt.Sprintf("failed, %d waiting", waiting)
+	case failed:
+		return "failed"
 	case waiting > 0:
 		return fmt.Sprintf("%d waiting", waiting)
 	case dead > 0:

@@ -208,9 +208,17 @@ func (c *Collector) report(j *job) Job {
 	return v
 }
 
+// handled reports whether a message has reached its end without becoming a dead letter. The request for an operation
+// has when the operation has begun, whatever becomes of that; a signal when it is taken, or when it comes too late.
 func (c *Collector) handled(l *letter) bool {
 	r, ok := c.index.Receiver(l.id, l.receiver)
-	return ok && (r.State == ledger.Handled || r.State == ledger.Unwanted)
+	switch {
+	case !ok:
+		return false
+	case l.cause.style == ledger.StyleOperation && r.State == ledger.Running:
+		return true
+	}
+	return r.State == ledger.Handled || r.State == ledger.Unwanted || r.State == ledger.Unsuccessful || r.State == ledger.Abandoned
 }
 
 // work runs one job after another until ctx is done.

@@ -86,12 +86,20 @@ func (w *world) collect(p *mem.Process) *Collector {
 // consume runs a consumer of a channel in a process of its own, and returns when it is registered.
 func (w *world) consume(channel transport.Channel, group string, handle func(context.Context, *transport.Envelope) error) {
 	w.t.Helper()
+	w.consumeAs(channel, group, styleOf(channel), handle)
+}
+
+func styleOf(channel transport.Channel) string {
+	if channel.Pattern == transport.Queue {
+		return ledger.StyleCommand
+	}
+	return ledger.StyleEvent
+}
+
+func (w *world) consumeAs(channel transport.Channel, group, style string, handle func(context.Context, *transport.Envelope) error) {
+	w.t.Helper()
 	p := w.fabric.Process(group + "-1")
 	writer := ledger.NewWriter(p.Broker(), group)
-	style := ledger.StyleEvent
-	if channel.Pattern == transport.Queue {
-		style = ledger.StyleCommand
-	}
 	consumer, err := delivery.New(p.Broker(), ledger.As(writer, group, group+"-1"), delivery.Subscription{
 		Channel: channel, Group: group, Service: group, Style: style, Handle: handle, Concurrency: 1,
 		Retries: delivery.Retries{Set: true, Immediate: 1, Delays: []time.Duration{time.Minute}},
@@ -114,10 +122,11 @@ func (w *world) consume(channel transport.Channel, group string, handle func(con
 // send sends a message and records its acceptance.
 func (w *world) send(channel transport.Channel, id string, expected ...string) {
 	w.t.Helper()
-	style := ledger.StyleEvent
-	if channel.Pattern == transport.Queue {
-		style = ledger.StyleCommand
-	}
+	w.sendAs(channel, id, styleOf(channel), expected...)
+}
+
+func (w *world) sendAs(channel transport.Channel, id, style string, expected ...string) {
+	w.t.Helper()
 	e := &transport.Envelope{ID: id, Source: "shop", Address: channel.Address, Key: "key-of-" + id, ContentType: "application/json", Time: time.Now(), Body: []byte(`{"id":"` + id + `"}`)}
 	if r := w.shop.Broker().Send(w.ctx, []*transport.Envelope{e}); r[0].Err != nil {
 		w.t.Fatal(r[0].Err)
