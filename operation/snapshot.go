@@ -1,0 +1,97 @@
+package operation
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// Snapshot is an operation at one moment, with the steps that run now.
+type Snapshot struct {
+	Stored
+	Active []Active // by Seq
+}
+
+// Active is a step that is not final: it runs, waits to be tried again, or waits for a time or a signal.
+type Active struct {
+	Entry
+	Running bool // an attempt runs at this moment
+}
+
+// Get answers an operation as it is. NotFound: no such operation of that address.
+func (e *Engine) Get(ctx context.Context, address, id string) (Snapshot, error) {
+	what := "operation " + id
+	s, err := e.get(ctx, id, what)
+	if err == nil && s.Address != address {
+		return Snapshot{}, unknown(what, address)
+	}
+	return s, err
+}
+
+func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
+	session, err := e.session()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	active := e.active(id)
+	found, err := session.journal.Load(ctx, id)
+	switch {
+	case err != nil:
+		return Snapshot{}, e.unreadable(err)
+	case len(found) == 0:
+		return Snapshot{}, &transport.Error{Code: transport.NotFound, Message: what + ": no such operation"}
+	}
+	s := Snapshot{Stored: found[0]}
+	if s.Status.Done() {
+		return s, nil
+	}
+	// What memory says is newer, but what is durable is final.
+	over := make(map[string]bool)
+	for _, x := range s.Entries {
+		over[x.Key] = x.Final()
+	}
+	for _, a := range active {
+		if !over[a.Key] {
+			over[a.Key] = true
+			s.Active = append(s.Active, a)
+		}
+	}
+	for _, x := range s.Entries {
+		if !over[x.Key] {
+			s.Active = append(s.Active, Active{Entry: x})
+		}
+	}
+	slices.SortFunc(s.Active, func(a, b Active) int { return cmp.Compare(a.Seq, b.Seq) })
+	if s.Status == NotStarted && len(s.Active) > 0 {
+		s.Status = Running
+	}
+	return s, nil
+}
+
+// active are the steps that are not over, as the goroutine of an operation that is live knows them.
+func (e *Engine) active(id string) (list []Active) {
+	e.look(id, func(m *machine) { list = m.active() })
+	return list
+}
+
+// look has read called by the goroutine of an operation, and waits for it, if the operation is live.
+func (e *Engine) look(id string, read func(*machine)) {
+	e.mu.Lock()
+	l := e.lives[id]
+	e.mu.Unlock()
+	if l == nil {
+		return
+	}
+	done := make(chan struct{})
+	if l.post(func(time.Time) {
+		if l.m != nil {
+			read(l.m)
+		}
+		close(done)
+	}) {
+		<-done
+	}
+}
