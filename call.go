@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/transport"
 )
 
@@ -32,6 +33,15 @@ const DefaultCallTimeout = 5 * time.Second
 // does not know are ignored, and those that are not there are zero. An error is an [*Error]; a declared one matches
 // with errors.Is.
 func (c *Call[I, O]) Call(ctx context.Context, client *Client, in I, options ...RequestOption) (O, error) {
+	if run, ok := operation.RunFrom(ctx); ok {
+		return verb(ctx, run, c.contract, func(ctx context.Context, id MessageCallOption) (O, error) {
+			return c.ask(ctx, client, in, append([]RequestOption{id}, options...))
+		})
+	}
+	return c.ask(ctx, client, in, options)
+}
+
+func (c *Call[I, O]) ask(ctx context.Context, client *Client, in I, options []RequestOption) (O, error) {
 	var out O
 	e, err := c.request(ctx, client, in, options)
 	if err != nil {

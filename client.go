@@ -12,22 +12,24 @@ import (
 	"github.com/parley-io/parley/delivery"
 	"github.com/parley-io/parley/ledger"
 	"github.com/parley-io/parley/policy"
+	"github.com/parley-io/parley/telemetry"
 	"github.com/parley-io/parley/transport"
 )
 
 // Client is a service's identity on a network: what every verb goes through. Safe for concurrent use. It starts
 // nothing and needs no closing; the network does.
 type Client struct {
-	name     string
-	instance string
-	net      *Network
-	caller   transport.Caller // of net, perhaps with faults; nil: no calls
-	broker   transport.Broker // of net, perhaps with faults; nil: no messages
-	log      *slog.Logger
-	recorder ledger.Recorder
-	policies policy.Options
-	calls    *policy.Client // above caller
-	static   map[string][]string
+	name      string
+	instance  string
+	net       *Network
+	caller    transport.Caller // of net, perhaps with faults; nil: no calls
+	broker    transport.Broker // of net, perhaps with faults; nil: no messages
+	log       *slog.Logger
+	recorder  ledger.Recorder
+	telemetry *telemetry.Telemetry // nil = none
+	policies  policy.Options
+	calls     *policy.Client // above caller
+	static    map[string][]string
 
 	mu       sync.Mutex
 	declared map[string]bool
@@ -90,8 +92,15 @@ func NewClient(name string, n *Network, options ...ClientOption) (*Client, error
 	if n.Faults != nil && c.broker != nil {
 		c.broker = n.Faults.Broker(c.broker, name)
 	}
+	recorder := c.recorder
+	if err := c.observe(); err != nil {
+		return nil, fmt.Errorf("client %s: %w", name, err)
+	}
 	if c.caller != nil {
-		c.calls = policy.New(c.caller, c.recorder, c.policies)
+		c.calls = policy.New(c.caller, recorder, c.policies) // of calls the telemetry learns otherwise
+	}
+	if err := c.telemetry.Breakers(c.breakerStates); err != nil {
+		return nil, fmt.Errorf("client %s: %w", name, err)
 	}
 	return c, nil
 }
@@ -115,7 +124,7 @@ func (c *Client) Breakers() []policy.BreakerStatus {
 
 // Accept implements [Sender]: it declares the channel once, sends until the outcomes are known or ctx is done, and
 // records what was accepted.
-func (c *Client) Accept(ctx context.Context, channel transport.Channel, batch []*transport.Envelope) []transport.Receipt {
+func (c *Client) Accept(ctx context.Context, style Style, channel transport.Channel, batch []*transport.Envelope) []transport.Receipt {
 	if err := c.declare(ctx, channel); err != nil {
 		return refuse(batch, err)
 	}
@@ -126,10 +135,12 @@ func (c *Client) Accept(ctx context.Context, channel transport.Channel, batch []
 			return refuse(batch, err)
 		}
 	}
+	ends := c.sending(ctx, style, batch)
 	receipts := delivery.Send(ctx, c.broker, batch)
 	for i, r := range receipts {
+		ends[i](r.Err)
 		if r.Err == nil {
-			c.recordAccepted(channel, batch[i], r)
+			c.recordAccepted(style, batch[i], r)
 		}
 	}
 	return receipts
@@ -152,16 +163,12 @@ func (c *Client) Audience(address string) ([]string, bool) {
 	return c.net.Directory.Groups(address)
 }
 
-func (c *Client) recordAccepted(channel transport.Channel, e *transport.Envelope, r transport.Receipt) {
-	style := StyleEvent
-	if channel.Pattern == transport.Queue {
-		style = StyleCommand
-	}
+func (c *Client) recordAccepted(style Style, e *transport.Envelope, r transport.Receipt) {
 	t := ledger.Of(ledger.Accepted, string(style), e)
 	t.Until = e.NotBefore
 	groups, known := c.Audience(e.Address)
 	switch {
-	case style == StyleCommand:
+	case style != StyleEvent:
 		t.Expected = []string{e.Address}
 	case known:
 		t.Expected = append([]string{}, groups...)
@@ -199,10 +206,13 @@ func (c *Client) call(ctx context.Context, contract *contract, e *transport.Enve
 	if c.calls == nil {
 		return nil, &Error{Code: Unavailable, Address: contract.address, NotSent: true, Message: "the network " + c.net.Name + " has no calls"}
 	}
-	return c.calls.Do(ctx, policy.Request{
+	ctx, end := c.calling(ctx, contract, e)
+	answer, err := c.calls.Do(ctx, policy.Request{
 		Envelope: e, Service: contract.api.name, Idempotent: contract.idempotent,
 		Peers: func() []string { return c.peers(contract.api.name, contract.address) },
 	})
+	end(err)
+	return answer, err
 }
 
 // peers are where an address is answered: as configured, else as the directory knows.

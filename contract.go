@@ -9,7 +9,7 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// contract is what a Call, Command and Event have in common.
+// contract is what a Call, Operation, Command and Event have in common.
 type contract struct {
 	api     *API
 	name    string
@@ -17,7 +17,7 @@ type contract struct {
 	style   Style
 
 	inType, outType reflect.Type
-	in, out         *schema // nil until compiled; out only of calls
+	in, out         *schema // nil until compiled; out only of calls and operations
 
 	idempotent   bool
 	method, path string        // of a REST binding
@@ -29,15 +29,19 @@ type contract struct {
 	stream       bool
 	keepFor      time.Duration
 	keepBytes    int64
+	timeout      time.Duration // of an operation
+	phases       []string      // of an operation
+	signals      []*signal     // of an operation
 }
 
 // Style is one of the ways for services to talk.
 type Style string
 
 const (
-	StyleCall    Style = "call"    // one answers while the caller waits
-	StyleCommand Style = "command" // one handles it, later
-	StyleEvent   Style = "event"   // every group that subscribed handles it, later
+	StyleCall      Style = "call"      // one answers while the caller waits
+	StyleOperation Style = "operation" // one carries it out, in steps that survive; the caller may wait
+	StyleCommand   Style = "command"   // one handles it, later
+	StyleEvent     Style = "event"     // every group that subscribed handles it, later
 )
 
 // DefaultPartitions is how many partitions the channel of a keyed contract has unless it says otherwise: enough for
@@ -54,10 +58,12 @@ func (c *contract) compile() error {
 	if c.in, err = schemaOf(c.inType); err != nil {
 		bad("%w", err)
 	}
-	if c.style == StyleCall {
+	if c.style == StyleCall || c.style == StyleOperation {
 		if c.out, err = schemaOf(c.outType); err != nil {
 			bad("%w", err)
 		}
+	}
+	if c.style == StyleCall {
 		if c.method != "" {
 			if err := checkRoute(c.method, c.path, c.in); err != nil {
 				bad("%w", err)
@@ -65,8 +71,13 @@ func (c *contract) compile() error {
 		}
 		return errors.Join(errs...)
 	}
-	if c.lifetime < 0 || c.keepFor < 0 || c.keepBytes < 0 {
-		bad("negative lifetime or retention")
+	for _, s := range c.signals {
+		if s.in, err = schemaOf(s.of); err != nil {
+			bad("signal %s: %w", s.name, err)
+		}
+	}
+	if c.lifetime < 0 || c.keepFor < 0 || c.keepBytes < 0 || c.timeout < 0 {
+		bad("negative lifetime, retention or timeout")
 	}
 	c.channel = transport.Channel{Address: c.address, Pattern: transport.Queue}
 	if c.style == StyleEvent {

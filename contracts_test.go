@@ -17,6 +17,13 @@ var (
 	closing  = parley.NewEvent[order](cafe, "closing", parley.RequireAudience())
 	sold     = parley.NewEvent[order](cafe, "sold", parley.Stream(time.Hour, 0))
 
+	cater = parley.NewOperation[order, price](cafe, "cater", parley.Timeout(7*24*time.Hour), parley.Phases("cafe.v1.get-price", "deposit", "confirmed", "cook"))
+	plan  = parley.NewOperation[order, price](cafe, "plan")
+
+	confirmed = parley.NewSignal[confirmation](cater, "confirmed")
+
+	priceOf = parley.NewCall[order, price](cafe, "price-of")
+
 	errSoldOut = cafe.NewError("sold-out", parley.FailedPrecondition)
 )
 
@@ -31,6 +38,10 @@ type price struct {
 type order struct {
 	Table string `json:"table"`
 	Drink string `json:"drink" minLength:"1"`
+}
+
+type confirmation struct {
+	By string `json:"by" minLength:"1"`
 }
 
 type shortage struct {

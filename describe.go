@@ -34,7 +34,18 @@ type ContractDescription struct {
 	Method     string         `json:"method,omitzero"` // of a REST binding
 	Path       string         `json:"path,omitzero"`
 	Request    jsontext.Value `json:"request"`         // JSON Schema of the payload
-	Answer     jsontext.Value `json:"answer,omitzero"` // JSON Schema, of a call
+	Answer     jsontext.Value `json:"answer,omitzero"` // JSON Schema, of a call or operation
+
+	// Of an operation: the versions of its code that are there, its signals, and the phases that its contract names.
+	Versions []int               `json:"versions,omitzero"`
+	Signals  []SignalDescription `json:"signals,omitzero"`
+	Phases   []string            `json:"phases,omitzero"`
+}
+
+// SignalDescription is one signal of an operation.
+type SignalDescription struct {
+	Name    string         `json:"name"`
+	Payload jsontext.Value `json:"payload"` // JSON Schema
 }
 
 // DescribeAddress is the address under which a running service answers its [Description].
@@ -48,6 +59,9 @@ func (s *Service) Describe() Description {
 	}
 	for _, r := range s.answers {
 		d.Contracts = append(d.Contracts, r.describe(""))
+	}
+	for _, o := range s.owns {
+		d.Contracts = append(d.Contracts, o.describeOperation())
 	}
 	for i, r := range s.receives {
 		d.Contracts = append(d.Contracts, r.describe(r.group))
@@ -66,6 +80,11 @@ func (c *contract) describe(group string) ContractDescription {
 	}
 	if c.out != nil {
 		d.Answer = c.out.doc
+	}
+	for _, signal := range c.signals {
+		d.Signals = append(d.Signals, SignalDescription{signal.name, signal.in.doc})
+	}
+	if d.Phases = c.phases; c.style == StyleCall {
 		return d
 	}
 	d.Pattern, d.Partitions = c.channel.Pattern.String(), c.channel.Partitions

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/parley-io/parley/delivery"
+	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/transport"
 )
 
@@ -48,6 +49,10 @@ var (
 	ErrNoCollector = &Error{Code: Unavailable, Name: "parley.no-collector"}
 	// ErrDeadLettered is what Await answers once a receiver has given up.
 	ErrDeadLettered = &Error{Code: FailedPrecondition, Name: "parley.dead-lettered"}
+	// ErrKeyReused is what Start answers for an id under which something else was started.
+	ErrKeyReused = &Error{Code: AlreadyExists, Name: operation.KeyReused}
+	// ErrCanceled is what waiting for an operation answers that was canceled.
+	ErrCanceled = &Error{Code: Canceled, Name: operation.WasCanceled}
 )
 
 // Errorf makes an error with a code, for handlers of calls. The text reaches the caller; a cause given with %w stays

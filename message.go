@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/transport"
 )
 
@@ -31,22 +32,29 @@ type Message struct {
 
 type messageKey struct{}
 
-// MessageFrom is the message or call that the handler with this context handles; false outside of handlers.
-// Whatever a handler sends with its context is a part of the same story.
+// handling is what a handler's context knows: the message or call, and what it declared to be undone.
+type handling struct {
+	*transport.Envelope
+	undos
+}
+
+// MessageFrom is the message or call that the handler with this context handles; false outside of handlers. In the code
+// of an operation it is the request for it; in a step of it, the step, whose ID is the same at every attempt and whose
+// Causation is the operation. Whatever a handler sends with its context is a part of the same story.
 func MessageFrom(ctx context.Context) (Message, bool) {
-	e, ok := ctx.Value(messageKey{}).(*transport.Envelope)
+	e, ok := ctx.Value(messageKey{}).(*handling)
 	if !ok {
 		return Message{}, false
 	}
 	return Message{
 		ID: MessageID(e.ID), Address: e.Address, Source: e.Source, Key: e.Key,
-		Correlation: MessageID(story(e)), Causation: MessageID(e.Causation),
+		Correlation: MessageID(story(e.Envelope)), Causation: MessageID(e.Causation),
 		Attempt: max(e.Attempt, 1), Time: e.Time, Headers: e.Headers,
 	}, true
 }
 
-func withMessage(ctx context.Context, e *transport.Envelope) context.Context {
-	return context.WithValue(ctx, messageKey{}, e)
+func withMessage(ctx context.Context, h *handling) context.Context {
+	return context.WithValue(ctx, messageKey{}, h)
 }
 
 func story(e *transport.Envelope) string {
@@ -56,15 +64,17 @@ func story(e *transport.Envelope) string {
 	return e.ID
 }
 
-// newEnvelope makes what a verb sends: a new id, and its place in the story that ctx belongs to.
+// newEnvelope makes what a verb sends: a new id, and its place in the story that ctx belongs to. Its Trace is that of
+// its cause until it is sent, see spanned.
 func newEnvelope(ctx context.Context, address, source string, body []byte) *transport.Envelope {
 	e := &transport.Envelope{
 		ID: newID(), Source: source, Address: address, ContentType: contentJSON, Time: time.Now(), Attempt: 1, Body: body,
 	}
-	if cause, ok := ctx.Value(messageKey{}).(*transport.Envelope); ok {
-		e.Correlation, e.Causation, e.Trace = story(cause), cause.ID, childTrace(cause.Trace)
-	} else {
-		e.Trace = childTrace("")
+	if cause, ok := ctx.Value(messageKey{}).(*handling); ok {
+		e.Correlation, e.Causation, e.Trace = story(cause.Envelope), cause.ID, cause.Trace
+		if step, ok := operation.StepFrom(ctx); ok {
+			e.ID = step.NextID(address)
+		}
 	}
 	return e
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/parley-io/parley/ledger"
+	"github.com/parley-io/parley/operation"
+	"github.com/parley-io/parley/telemetry"
 	"github.com/parley-io/parley/transport"
 )
 
@@ -19,15 +21,23 @@ type Network struct {
 	Calls    transport.Caller   // Call
 	Messages transport.Broker   // Send, Publish
 	Operator transport.Operator // groups, backlogs; usually the same value as Messages
+	// Journal opens the journal in which a service keeps its operations; all instances of the service must be given the
+	// same. It is closed by whoever asked for it. nil = no operations.
+	Journal func(ctx context.Context, service string) (operation.Journal, error)
 	// Directory finds the peers of calls and the groups of events; nil = peers from PARLEY_SERVICE_NAME only, and
 	// expected receivers are not known.
 	Directory Directory
 	// Recorder takes what becomes of messages; nil = nothing is recorded and Follow has nothing to show.
 	Recorder ledger.Recorder
+	// Telemetry is where spans and metrics go; the zero value = nowhere. Package parleyotel makes it from the standard
+	// environment variables.
+	Telemetry telemetry.Providers
 	// Faults break things on purpose, on networks for development; nil = nothing.
 	Faults Faults
 	// OnClose is what Close calls, last first.
 	OnClose []func(context.Context) error
+
+	health health
 }
 
 // Close frees what the network holds, until ctx is done. Close it after the services on it have returned.
@@ -75,11 +85,14 @@ type Instance struct {
 	Service  string      `json:"service"`
 	ID       string      `json:"id"`            // unique among all instances
 	Peer     string      `json:"peer,omitzero"` // where it answers calls; "" = nowhere
-	Answers  []string    `json:"answers"`       // addresses of calls
+	Answers  []string    `json:"answers"`       // addresses of calls, and of operations that it owns
 	Receives []Reception `json:"receives"`      // addresses of commands and events, with the group
 	// Announces are the addresses of the events that belong to the APIs whose calls or commands it handles.
-	Announces []string  `json:"announces,omitzero"`
-	Since     time.Time `json:"since"`
+	Announces []string `json:"announces,omitzero"`
+	// Operations are the addresses of the operations that it owns, and Journal identifies where it keeps them.
+	Operations []string  `json:"operations,omitzero"`
+	Journal    string    `json:"journal,omitzero"`
+	Since      time.Time `json:"since"`
 }
 
 // Addresses are all addresses that i has to do with, sorted.

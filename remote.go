@@ -22,7 +22,7 @@ type Remote struct {
 }
 
 // Lookup asks the running services for the contract of an address. It answers NotFound, with what there is, when no
-// running service announced it.
+// running service announced it; but an operation is known also while its owner is away, then without its schemas.
 func Lookup(ctx context.Context, client *Client, address string) (*Remote, error) {
 	var heard error
 	for _, i := range announced(client) {
@@ -38,6 +38,11 @@ func Lookup(ctx context.Context, client *Client, address string) (*Remote, error
 			if c.Address == address {
 				return newRemote(c, d.Service)
 			}
+		}
+	}
+	if d := client.net.Directory; d != nil {
+		if groups, ok := d.Groups(address); ok && slices.Contains(groups, OwnerGroup) {
+			return &Remote{ContractDescription: ContractDescription{Address: address, Style: StyleOperation}, contract: ownerless(address)}, nil
 		}
 	}
 	if heard != nil {
@@ -88,8 +93,8 @@ func (r *Remote) Send(ctx context.Context, client *Client, key string, body []by
 	if err := r.fits(r.Style, body); err != nil {
 		return "", err
 	}
-	if r.Style == StyleCall {
-		return "", r.wrong("is a call: it is called, not sent")
+	if r.Style == StyleCall || r.Style == StyleOperation {
+		return "", r.wrong(fmt.Sprintf("is of style %s: it is not sent", r.Style))
 	}
 	if r.Partitions > 0 && key == "" {
 		return "", r.wrong("keeps order by key: a key is needed")
@@ -123,12 +128,28 @@ func newRemote(d ContractDescription, service string) (*Remote, error) {
 		idempotent: d.Idempotent, lifetime: time.Duration(d.LifetimeMS) * time.Millisecond,
 		channel: transport.Channel{Address: d.Address, Partitions: d.Partitions, Retain: time.Duration(d.RetainMS) * time.Millisecond, RetainBytes: d.RetainSize},
 	}
+	for _, told := range d.Signals {
+		in, err := parseSchema(told.Payload)
+		if err != nil {
+			return nil, &Error{Code: Internal, Address: d.Address, Message: "its signal " + told.Name + " can't be read", Cause: err}
+		}
+		c.signals = append(c.signals, &signal{name: told.Name, in: in})
+	}
 	for _, p := range []transport.Pattern{transport.Queue, transport.Topic, transport.Stream} {
 		if p.String() == d.Pattern {
 			c.channel.Pattern = p
 		}
 	}
 	return &Remote{ContractDescription: d, Service: service, contract: c}, nil
+}
+
+// ownerless is what is known of an operation without its contract.
+func ownerless(address string) *contract {
+	name, _, _ := strings.Cut(address, ".")
+	return &contract{
+		api: &API{name: name, frozen: true}, address: address, style: StyleOperation,
+		channel: transport.Channel{Address: address, Pattern: transport.Queue},
+	}
 }
 
 // announced is who is there, as far as this network knows.

@@ -4,16 +4,17 @@ import (
 	"context"
 	"time"
 
+	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/transport"
 )
 
-// Sender takes messages: a [*Client], and later a database transaction. Send and Publish go through one. It is an
+// Sender takes messages: a [*Client], and later a database transaction. Send, Publish and Start go through one. It is an
 // interface for Parley's own implementations and may grow.
 type Sender interface {
 	// Name is the service that sends.
 	Name() string
-	// Accept takes messages for a channel and answers one receipt each, in order.
-	Accept(ctx context.Context, channel transport.Channel, batch []*transport.Envelope) []transport.Receipt
+	// Accept takes messages of a style for a channel and answers one receipt each, in order.
+	Accept(ctx context.Context, style Style, channel transport.Channel, batch []*transport.Envelope) []transport.Receipt
 	// Audience is the groups registered with an address; ok is false while that is not known.
 	Audience(address string) (groups []string, ok bool)
 }
@@ -21,8 +22,17 @@ type Sender interface {
 // DefaultSendTimeout bounds a Send or Publish whose context has no deadline.
 const DefaultSendTimeout = 5 * time.Second
 
-// send is Send and Publish.
+// send is Send and Publish; in the code of an operation they are steps.
 func send[T any](ctx context.Context, s Sender, c *contract, key func(T) string, payload T, options []SendOption) (MessageID, error) {
+	if run, ok := operation.RunFrom(ctx); ok {
+		return verb(ctx, run, c, func(ctx context.Context, id MessageCallOption) (MessageID, error) {
+			return sendNow(ctx, s, c, key, payload, append([]SendOption{id}, options...))
+		})
+	}
+	return sendNow(ctx, s, c, key, payload, options)
+}
+
+func sendNow[T any](ctx context.Context, s Sender, c *contract, key func(T) string, payload T, options []SendOption) (MessageID, error) {
 	if err := c.ready(); err != nil {
 		return "", err
 	}
@@ -53,12 +63,9 @@ func accept(ctx context.Context, s Sender, c *contract, key string, body []byte,
 		o.send(e)
 	}
 	report(options, e)
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultSendTimeout)
-		defer cancel()
-	}
-	receipt := s.Accept(ctx, c.channel, []*transport.Envelope{e})[0]
+	ctx, cancel := withDefault(ctx, DefaultSendTimeout)
+	defer cancel()
+	receipt := s.Accept(ctx, c.style, c.channel, []*transport.Envelope{e})[0]
 	if receipt.Err != nil {
 		return MessageID(e.ID), sendError(c.address, e.ID, receipt.Err)
 	}

@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parley-io/parley/delivery"
+	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/policy"
 	"github.com/parley-io/parley/transport"
 )
@@ -20,8 +22,13 @@ import (
 type Service struct {
 	client    *Client
 	answers   []*answering
+	owns      []*owning
 	receives  []*receiving
 	consumers []*delivery.Consumer // one for each of receives
+	engine    *operation.Engine    // of owns; nil = none
+	intakes   []*delivery.Consumer // of the queues of owns
+	journal   atomic.Pointer[string]
+	strict    bool
 	admission *policy.Admission
 	grace     time.Duration
 
@@ -35,6 +42,18 @@ const DefaultGrace = 5 * time.Second
 // Grace is how long a service still answers calls after Run's context is done; the default is [DefaultGrace]. Pass it
 // to NewService beside the handlers.
 func Grace(d time.Duration) Registration { return grace(d) }
+
+// StrictOperations makes every operation of the service crash after each of its steps and go on from its journal, so that
+// tests find code that does not fit its own journal: code that reads a clock, iterates over a map, or asks for its steps
+// in another order. It is for tests. Pass it to NewService beside the handlers.
+func StrictOperations() Registration { return strict{} }
+
+type strict struct{}
+
+func (strict) register(s *Service) error {
+	s.strict = true
+	return nil
+}
 
 type grace time.Duration
 
@@ -68,12 +87,18 @@ func NewService(client *Client, registrations ...Registration) (*Service, error)
 	for _, r := range s.answers {
 		check(r.contract)
 	}
+	for _, r := range s.owns {
+		check(r.contract)
+	}
 	for _, r := range s.receives {
 		check(r.contract)
 	}
 	net := client.net
 	if len(s.answers) > 0 && client.caller == nil {
 		errs = append(errs, fmt.Errorf("%s answers calls, and the network %s has none", s.answers[0].address, net.Name))
+	}
+	if len(s.owns) > 0 && client.caller == nil {
+		errs = append(errs, fmt.Errorf("%s is started, waited for and told by calls, and the network %s has none", s.owns[0].address, net.Name))
 	}
 	if len(s.receives) > 0 && client.broker == nil {
 		errs = append(errs, fmt.Errorf("%s receives messages, and the network %s has no broker", s.receives[0].address, net.Name))
@@ -88,6 +113,7 @@ func NewService(client *Client, registrations ...Registration) (*Service, error)
 		}
 		s.consumers = append(s.consumers, c)
 	}
+	errs = append(errs, s.newEngine())
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("service %s: %w", client.name, err)
 	}
@@ -111,6 +137,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	stop, cancelStop := context.WithCancel(ctx) // also done when a part fails
 	defer cancelStop()
+	defer s.client.net.health.enter(s, stop.Done())()
 	answer, cancelAnswer := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAnswer()
 
@@ -126,6 +153,14 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	for i, consumer := range s.consumers {
 		parts.Go(func() error { return s.consume(stop, consumer, s.receives[i], up.done) })
+	}
+	if s.engine != nil {
+		up.left.Add(1 + int32(len(s.intakes)))
+		owner := make(chan struct{})
+		parts.Go(func() error { return s.own(stop, func() { close(owner); up.done() }) })
+		for _, intake := range s.intakes {
+			parts.Go(func() error { return take(stop, owner, intake, up.done) })
+		}
 	}
 	up.done() // all parts are counted
 	parts.Go(func() error {
@@ -162,6 +197,11 @@ func (s *Service) declare(ctx context.Context) error {
 	var channels []transport.Channel
 	for _, r := range s.receives {
 		channels = append(channels, r.channel)
+	}
+	for _, o := range s.owns {
+		if s.client.broker != nil {
+			channels = append(channels, o.channel)
+		}
 	}
 	if len(channels) == 0 {
 		return nil
@@ -248,11 +288,28 @@ func (s *Service) consume(ctx context.Context, c *delivery.Consumer, r *receivin
 	})
 }
 
+// take empties the queue of an operation once there is somebody to take what is in it.
+func take(ctx context.Context, owner <-chan struct{}, intake *delivery.Consumer, up func()) error {
+	select {
+	case <-owner:
+		return intake.Run(ctx, up)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 // instance is what the others learn of this service.
 func (s *Service) instance(peer string) Instance {
 	i := Instance{Service: s.client.name, ID: s.client.instance, Peer: peer, Since: time.Now()}
 	for _, r := range s.answers {
 		i.Answers = append(i.Answers, r.address)
+	}
+	for _, o := range s.owns {
+		i.Answers = append(i.Answers, o.address)
+		i.Operations = append(i.Operations, o.address)
+	}
+	if journal := s.journal.Load(); journal != nil {
+		i.Journal = *journal
 	}
 	for _, r := range s.receives {
 		i.Receives = append(i.Receives, Reception{Address: r.address, Group: r.group})
@@ -263,7 +320,7 @@ func (s *Service) instance(peer string) Instance {
 	return i
 }
 
-// events are those of the APIs whose calls or commands the service handles: its own, whether or not anybody subscribes.
+// events are those of the APIs whose calls, operations or commands the service handles: its own, whether or not anybody subscribes.
 func (s *Service) events() (events []*contract) {
 	var apis []*API
 	own := func(a *API) {
@@ -272,6 +329,9 @@ func (s *Service) events() (events []*contract) {
 		}
 	}
 	for _, r := range s.answers {
+		own(r.api)
+	}
+	for _, r := range s.owns {
 		own(r.api)
 	}
 	for _, r := range s.receives {
@@ -298,20 +358,29 @@ func (s *Service) endpoints() []transport.Endpoint {
 			Answer: s.admission.Wrap(s.answer(r)),
 		})
 	}
+	for _, o := range s.owns {
+		endpoints = append(endpoints, s.operationEndpoints(o)...)
+	}
 	return endpoints
 }
 
 // answer is the border between the wire and a call's handler.
 func (s *Service) answer(r *answering) func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
 	return func(ctx context.Context, e *transport.Envelope) (_ *transport.Envelope, err error) {
+		h := &handling{Envelope: e}
+		ctx, end := s.client.telemetry.Answer(ctx, e)
 		defer func() {
 			if p := recover(); p != nil {
 				s.client.log.Error("parley: the handler of a call panicked", "service", s.client.name, "address", r.address,
 					"message_id", e.ID, "panic", p, "stack", string(debug.Stack()))
 				err = &Error{Code: Internal, Message: failedHere}
 			}
+			if err != nil {
+				s.undo(ctx, h)
+			}
+			end(err)
 		}()
-		body, err := r.run(withMessage(ctx, e), e.Body)
+		body, err := r.run(withMessage(ctx, h), e.Body)
 		if err != nil {
 			answered, hidden := answerError(ctx, err)
 			if hidden {
@@ -322,6 +391,16 @@ func (s *Service) answer(r *answering) func(context.Context, *transport.Envelope
 		return &transport.Envelope{ContentType: contentJSON, Body: body}, nil // the caller knows the rest
 	}
 }
+
+// undo does what a handler that failed has declared with [Undo]; what goes wrong is only logged.
+func (s *Service) undo(ctx context.Context, h *handling) {
+	if err := h.undos.run(ctx); err != nil {
+		s.client.log.Error("parley: what a failed handler did could not be undone", "service", s.client.name, "address", h.Address, "message_id", h.ID, "err", err)
+	}
+}
+
+// errPanicked is how a handler of messages ends that does not return; delivery deals with the panic.
+var errPanicked = errors.New("the handler panicked")
 
 // subscription is what delivery needs to know of a registration.
 func (s *Service) subscription(r *receiving) delivery.Subscription {
@@ -334,7 +413,17 @@ func (s *Service) subscription(r *receiving) delivery.Subscription {
 					return err
 				}
 			}
-			return r.run(withMessage(ctx, e), e)
+			h := &handling{Envelope: e}
+			ctx, end := s.client.telemetry.Process(ctx, e, cmp.Or(r.group, r.address))
+			err := errPanicked
+			defer func() {
+				if err != nil {
+					s.undo(ctx, h)
+				}
+				end(err)
+			}()
+			err = r.run(withMessage(ctx, h), e)
+			return err
 		},
 	}
 }

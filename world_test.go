@@ -3,6 +3,7 @@ package parley_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/operation"
+	store "github.com/parley-io/parley/store/mem"
 	"github.com/parley-io/parley/transport/mem"
 )
 
@@ -70,15 +73,28 @@ type world struct {
 	fabric    *mem.Fabric
 	directory *directory
 	faults    parley.Faults
+	journals  map[string]*store.Database // by service; they survive its processes
+	processes int
 }
 
-func newWorld(t *testing.T) *world { return &world{t: t, fabric: mem.New(), directory: newDirectory()} }
+func newWorld(t *testing.T) *world {
+	return &world{t: t, fabric: mem.New(), directory: newDirectory(), journals: make(map[string]*store.Database)}
+}
+
+// journal opens the journal of a service.
+func (w *world) journal(ctx context.Context, service string) (operation.Journal, error) {
+	if w.journals[service] == nil {
+		w.journals[service] = store.New()
+	}
+	return w.journals[service].Open(ctx)
+}
 
 // client is one process of its own.
 func (w *world) client(name string) *parley.Client {
 	w.t.Helper()
-	p := w.fabric.Process(name)
-	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory, Faults: w.faults},
+	w.processes++
+	p := w.fabric.Process(fmt.Sprintf("%s-%d", name, w.processes))
+	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory, Faults: w.faults, Journal: w.journal},
 		parley.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		w.t.Fatal(err)

@@ -111,7 +111,13 @@ func (c *Consumer) handle(ctx context.Context, t *task) error {
 		})
 		ctx = watched
 	}
-	err := c.guard(func() error { return c.subscription.Handle(ctx, t.delivery.Envelope) })
+	e := t.delivery.Envelope
+	if e.Attempt != t.attempt { // it was tried here before
+		again := *e
+		again.Attempt = t.attempt
+		e = &again
+	}
+	err := c.guard(func() error { return c.subscription.Handle(ctx, e) })
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}

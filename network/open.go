@@ -9,6 +9,7 @@ import (
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/ledger"
 	"github.com/parley-io/parley/presence"
+	"github.com/parley-io/parley/telemetry"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/http"
 	"github.com/parley-io/parley/transport/mem"
@@ -31,7 +32,9 @@ const (
 //	nats://HOST:PORT       a NATS server with JetStream, also with TOKEN@ or USER:PASSWORD@
 //	mem://                 inside this process, nothing survives it
 //
-// embedded and nats take ?prefix=WORD, which keeps environments apart on one broker. "" is the environment variable
+// embedded and nats take ?prefix=WORD, which keeps environments apart on one broker, and ?journal=DIRECTORY, where the
+// operations of a service are kept in SERVICE.db: by default in journal below an embedded broker's data, below that of
+// `parley dev` on its network, and in ./parley-data/journal on a NATS server elsewhere. "" is the environment variable
 // PARLEY_NETWORK, else the network of a running `parley dev` of this user, else embedded://.
 //
 // The network's directory is a [presence.Presence], its calls are HTTP, and what becomes of messages is written to
@@ -56,7 +59,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*parley.Network, err
 		ctx, cancel = context.WithTimeoutCause(ctx, connectLimit, fmt.Errorf("gave up after %v", connectLimit))
 		defer cancel()
 	}
-	n := &parley.Network{Name: where.String()}
+	n := &parley.Network{Name: where.String(), Journal: o.journalOf(where), Telemetry: o.telemetry}
 	if err := wire(ctx, n, where, o, dev); err != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 		defer cancel()
@@ -81,7 +84,7 @@ func wire(ctx context.Context, n *parley.Network, where address, o options, dev 
 	}
 	n.Messages, n.Operator = broker, broker
 	if n.Calls == nil {
-		calls, err := http.New(http.Options{Listen: o.listen, Advertise: o.advertise})
+		calls, err := answer(n, o)
 		if err != nil {
 			return err
 		}
@@ -110,6 +113,25 @@ func wire(ctx context.Context, n *parley.Network, where address, o options, dev 
 	}
 	n.OnClose = append(n.OnClose, there.Close)
 	return nil
+}
+
+// answer makes the calls over HTTP, with the pages beside them.
+func answer(n *parley.Network, o options) (*http.Caller, error) {
+	spans, err := telemetry.New(o.telemetry, o.source, "")
+	if err != nil {
+		return nil, err
+	}
+	calls, err := http.New(http.Options{Listen: o.listen, Advertise: o.advertise, Wrap: spans.Handler})
+	if err != nil {
+		return nil, err
+	}
+	if err := serveHealth(n, calls); err != nil {
+		return nil, err
+	}
+	if o.metrics != nil {
+		err = calls.Handle("GET /metrics", o.metrics)
+	}
+	return calls, err
 }
 
 // broker is what every driver's broker is.

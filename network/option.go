@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	nethttp "net/http"
 	"os"
 
+	"github.com/parley-io/parley/telemetry"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/mem"
 )
@@ -21,6 +23,9 @@ type options struct {
 	advertise string // of calls
 	faults    bool
 	process   *mem.Process
+	journal   Journal
+	telemetry telemetry.Providers
+	metrics   nethttp.Handler
 	share     *share // of an embedded broker
 }
 
@@ -65,6 +70,17 @@ func WithSharing(listen, token string, ready func(url string)) Option {
 // WithProcess makes mem:// one process of a fabric that others share. It runs no collector; [Collect] starts one.
 // The default is a fabric of its own, with a collector.
 func WithProcess(p *mem.Process) Option { return func(o *options) { o.process = p } }
+
+// WithJournal is where services keep their operations; see [parley.Network]. The default is a file for each service,
+// below the place that the URL names, and on mem:// the memory of this process.
+func WithJournal(j Journal) Option { return func(o *options) { o.journal = j } }
+
+// WithTelemetry is where the spans and metrics of this process' clients and services go, and those of what it answers over
+// HTTP. The default is nowhere. Package parleyotel makes providers from the standard environment variables.
+func WithTelemetry(p telemetry.Providers) Option { return func(o *options) { o.telemetry = p } }
+
+// WithMetrics serves h as GET /metrics beside the calls, for Prometheus. The default is that there is no such page.
+func WithMetrics(h nethttp.Handler) Option { return func(o *options) { o.metrics = h } }
 
 // settle fills in defaults and reports everything that does not fit the URL.
 func (o *options) settle(where address) error {

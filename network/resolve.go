@@ -3,6 +3,7 @@ package network
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // resolve finds the network that is meant: url, else PARLEY_NETWORK, else that of a running `parley dev` of this
@@ -23,8 +24,12 @@ func resolve(url string, notice func(string)) (where address, dev bool, err erro
 	running, ok, err := ReadRuntime()
 	switch {
 	case url != "":
-		// Not to find out about a parley dev means that its faults do not reach this process, nothing else.
-		return where, err == nil && ok && running.Dev && running.URL == "nats://"+where.server, nil
+		// Not to find out about a parley dev means that its faults do not reach this process, and that journals are kept
+		// elsewhere unless the URL says where.
+		if dev = err == nil && ok && running.Dev && running.URL == "nats://"+where.server; dev {
+			where.keepBeside(running)
+		}
+		return where, dev, nil
 	case err != nil:
 		return where, false, fmt.Errorf("find a running parley dev: %w; or name a network by PARLEY_NETWORK", err)
 	case !ok:
@@ -39,8 +44,16 @@ func resolve(url string, notice func(string)) (where address, dev bool, err erro
 	if where.user == "" {
 		where.user = running.Token
 	}
+	where.keepBeside(running)
 	if notice != nil {
 		notice(fmt.Sprintf("using the network of the running parley dev (%s, process %d)", where, running.PID))
 	}
 	return where, running.Dev, nil
+}
+
+// keepBeside puts journals beside the data of a running `parley dev`, unless the URL named a place.
+func (a *address) keepBeside(dev Runtime) {
+	if dev.Dir != "" && a.journal == "" {
+		a.journal = filepath.Join(dev.Dir, defaultJournals)
+	}
 }

@@ -19,6 +19,7 @@ type Runtime struct {
 	HTTP  string `json:"http,omitzero"`  // "http://127.0.0.1:7070": where it answers people; "" = nowhere
 	PID   int    `json:"pid"`            // of the process that wrote this
 	Dev   bool   `json:"dev,omitzero"`   // faults may be injected
+	Dir   string `json:"dir,omitzero"`   // absolute: where it keeps its data, and services their journals; "" = not said
 }
 
 // ErrRunning is what [WriteRuntime] answers while another process that wrote the file is alive.

@@ -18,7 +18,8 @@ const forms = `want one of
   nats://[TOKEN@|USER:PASSWORD@]HOST[:PORT]
                                     a NATS server with JetStream
   mem://                            inside this process, nothing survives it
-and, for embedded and nats, ?prefix=WORD to keep environments apart on one broker`
+and, for embedded and nats, ?prefix=WORD to keep environments apart on one broker
+and ?journal=DIRECTORY where operations are kept`
 
 // defaultDir is where an embedded broker keeps its data unless the URL names a place.
 const defaultDir = "parley-data"
@@ -30,6 +31,7 @@ type address struct { //nolint:recvcheck // String hides the password of a value
 	server         string // of nats: "host:port"
 	user, password string // of nats; a token is a user without a password
 	prefix         string
+	journal        string // the directory of the journals; "" = not said
 }
 
 // parse understands a URL. Its error lists everything that is wrong and the valid forms, without passwords.
@@ -150,10 +152,14 @@ func (a *address) readParameters(u *url.URL, bad func(string, ...any)) {
 	for _, name := range names {
 		given := values[name]
 		switch {
-		case name != "prefix" || a.scheme == "mem":
+		case name != "prefix" && name != "journal" || a.scheme == "mem":
 			bad("unknown parameter %q", name)
 		case len(given) > 1:
 			bad("parameter %q given %d times", name, len(given))
+		case name == "journal" && given[0] == "":
+			bad("journal: want a directory")
+		case name == "journal":
+			a.journal = given[0]
 		case transport.CheckGroup(given[0]) != nil:
 			bad("prefix %q: want a word of a-z, 0-9 and '-'", given[0])
 		default:

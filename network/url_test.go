@@ -20,6 +20,7 @@ func TestURLsAreUnderstoodAndNamedWithoutPasswords(t *testing.T) {
 		{"nats://[::1]:99/", "nats://[::1]:99", address{scheme: "nats", server: "[::1]:99"}},
 		{"nats://s3cret@h:1", "nats://xxxxx@h:1", address{scheme: "nats", server: "h:1", user: "s3cret"}},
 		{"nats://ann:s%20t@h:1?prefix=a-1", "nats://xxxxx@h:1?prefix=a-1", address{scheme: "nats", server: "h:1", user: "ann", password: "s t", prefix: "a-1"}},
+		{"nats://h?journal=%2Fvar%2Fj", "nats://h:4222", address{scheme: "nats", server: "h:4222", journal: "/var/j"}},
 		{"mem://", "mem://", address{scheme: "mem"}},
 	} {
 		got, err := parse(c.raw)

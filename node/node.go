@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -70,7 +71,18 @@ func Run(ctx context.Context, o Options, ready func(Info)) (err error) {
 	if err := servePages(n, info); err != nil {
 		return err
 	}
-	remove, err := network.WriteRuntime(network.Runtime{URL: info.URL, Token: info.Token, HTTP: info.HTTP, PID: info.PID, Dev: true})
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	ended, err := serveOperations(serving, n)
+	if err != nil {
+		return err
+	}
+	defer func() { stop(); <-ended }()
+	absolute, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return err
+	}
+	remove, err := network.WriteRuntime(network.Runtime{URL: info.URL, Token: info.Token, HTTP: info.HTTP, PID: info.PID, Dev: true, Dir: absolute})
 	if err != nil {
 		return err
 	}

@@ -10,26 +10,16 @@ import (
 	"github.com/parley-io/parley/network"
 )
 
-// servePages adds what people read beside the calls: what this is, and whether it lives.
+// servePages adds what people read beside the calls; the network itself says whether it lives.
 func servePages(n *parley.Network, info Info) error {
 	calls, ok := network.HTTP(n)
 	if !ok {
 		return fmt.Errorf("pages of %s: its calls are not HTTP", n.Name)
 	}
-	for _, page := range []struct{ pattern, text string }{
-		{"GET /{$}", front(info)},
-		{"GET /livez", "ok\n"},
-		{"GET /readyz", "ok\n"}, // nothing is served before everything is ready
-	} {
-		err := calls.Handle(page.pattern, nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) {
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			_, _ = w.Write([]byte(page.text)) // who does not read it has gone
-		}))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return calls.Handle("GET /{$}", nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte(front(info))) // who does not read it has gone
+	}))
 }
 
 // front says what can be asked for here.
@@ -42,6 +32,13 @@ func front(info Info) string {
   curl URL/v1/redrives -d '{"cause":1}'   tries them again
   curl URL/v1/stats                  counts
 
-On the command line: parley ps, parley follow ID, parley failed, parley --help
+  curl URL/v1/operations             operations of the owners that run; ?status=open&address=ADDRESS&limit=20
+  curl URL/v1/operations/ADDRESS -d '{…}' -H 'Idempotency-Key: ID'
+                                     starts one, also while its owner is away; -H 'Prefer: wait=10' waits for it
+  curl URL/v1/operations/ADDRESS/ID  how far it is; -H 'Prefer: wait=10' waits for its end
+  curl -X POST URL/v1/operations/ADDRESS/ID:cancel
+                                     also ID:signal?name=NAME -d '{…}', and ID:retry of a parked one
+
+On the command line: parley ps, parley follow ID, parley failed, parley operations, parley --help
 `, "URL", info.HTTP)
 }

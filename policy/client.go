@@ -42,6 +42,8 @@ type Request struct {
 	Peers func() []string
 	// Idempotent: handling the request twice is as good as once, so it may be repeated when it may have been executed.
 	Idempotent bool
+	// Unrecorded requests do not appear in the ledger: what they do is recorded where it happens.
+	Unrecorded bool
 }
 
 // Do makes the call and waits for its answer, at the most until the deadline of ctx, or 5 s (see [Options]) if it has

@@ -33,7 +33,7 @@ func (s *sampler) take(now time.Time) bool {
 
 // began reports that attempt n begins, if this call is among those that are reported.
 func (k *call) began(n int, now time.Time) {
-	if k.client.silent {
+	if k.client.silent || k.r.Unrecorded {
 		return
 	}
 	k.recorded = k.recorded || k.client.sampler.take(now)
@@ -45,7 +45,7 @@ func (k *call) began(n int, now time.Time) {
 // succeeded reports that attempt n has ended well, or counts it as left out.
 func (k *call) succeeded(n int, began time.Time) {
 	switch {
-	case k.client.silent:
+	case k.client.silent || k.r.Unrecorded:
 	case k.recorded:
 		now := time.Now()
 		k.record(ledger.Answered, n, now, now.Sub(began), "", time.Time{})
@@ -57,7 +57,7 @@ func (k *call) succeeded(n int, began time.Time) {
 // failed reports that attempt n has ended badly and when it is repeated, zero = never. Every failure is reported, and
 // from then on the whole call.
 func (k *call) failed(n int, began, now time.Time, why *transport.Error, next time.Time) {
-	if k.client.silent {
+	if k.client.silent || k.r.Unrecorded {
 		return
 	}
 	if !k.recorded {

@@ -19,13 +19,21 @@ ledger                  : transport  github.com/go-json-experiment/json
 policy                  : transport ledger
 delivery                : transport ledger  github.com/go-json-experiment/json
 delivery/deliverytest   : transport transport/transporttest ledger delivery
+operation               : transport ledger
+operation/journaltest   : transport operation
+store/mem               : transport operation
+store/sqlite            : transport operation  modernc.org/sqlite
+telemetry               : transport ledger  go.opentelemetry.io/otel/attribute go.opentelemetry.io/otel/codes go.opentelemetry.io/otel/metric
+                          go.opentelemetry.io/otel/propagation go.opentelemetry.io/otel/semconv go.opentelemetry.io/otel/trace
+parleyotel              : telemetry  go.opentelemetry.io/otel go.opentelemetry.io/contrib/exporters/autoexport
+                          github.com/prometheus/client_golang github.com/google/uuid
 ledger/collector        : transport ledger delivery  github.com/go-json-experiment/json github.com/google/uuid
-parley                  : transport ledger policy delivery ledger/collector
+parley                  : transport ledger policy delivery ledger/collector operation telemetry
                           github.com/go-json-experiment/json github.com/google/jsonschema-go github.com/google/uuid
                           github.com/santhosh-tekuri/jsonschema/v6 golang.org/x/text golang.org/x/sync
 presence                : transport delivery parley  github.com/go-json-experiment/json github.com/google/uuid
 network                 : transport transport/mem transport/http transport/nats transport/nats/embedded transport/fault
-                          ledger ledger/collector delivery parley presence
+                          ledger ledger/collector delivery operation store/mem store/sqlite telemetry parley presence
                           github.com/go-json-experiment/json github.com/google/uuid
 examples/testing        : parley
 examples/invoices       : parley network
@@ -48,5 +56,7 @@ cmd/parley              : transport transport/fault ledger ledger/collector poli
 internal/archtest       :
 internal/readme         :
 tests                   : go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2
-                          github.com/google/go-cmp github.com/go-json-experiment/json
+                          github.com/google/go-cmp github.com/go-json-experiment/json go.opentelemetry.io/otel
+                          go.opentelemetry.io/proto/otlp google.golang.org/protobuf github.com/prometheus/client_model
+                          github.com/prometheus/common
 `
