@@ -46,7 +46,7 @@ examples/shop/storefront: parley
 examples/shop/shop      : policy parley examples/shop/prices examples/shop/stock examples/shop/cards examples/shop/billing
                           examples/shop/mail examples/shop/storefront  golang.org/x/sync
 examples/shop           : network examples/shop/shop
-node                    : network parley  github.com/go-json-experiment/json
+node                    : transport ledger operation parley presence network  github.com/go-json-experiment/json
 internal/demo           : transport/fault ledger ledger/collector policy parley network examples/shop/storefront
                           examples/shop/shop  github.com/go-json-experiment/json golang.org/x/sync
 internal/crash          : ledger parley examples/shop/shop internal/demo  golang.org/x/sync
