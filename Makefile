@@ -29,8 +29,8 @@ test: ## everything that runs
 	$(GO) test -race -shuffle=on ./...
 	cd bench && $(GO) test ./...
 
-crash: build ## ten times kill -9 in the middle of the story
-	$(GO) run ./internal/crash -rounds 10 -parley bin/parley
+crash: build ## thirty times kill -9 in the middle of both stories
+	$(GO) run ./internal/crash -rounds 30 -parley bin/parley
 
 bench: ## the cost of Parley beside the raw thing; exit code 1 where a target is short
 	cd bench && $(GO) run . -suite all -network embedded

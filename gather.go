@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/parley-io/parley/operation"
@@ -100,7 +101,7 @@ func gather[S, T any](ctx context.Context, from []S, ask func(context.Context, S
 	var asking sync.WaitGroup
 	for i, s := range from {
 		asking.Go(func() {
-			v, err := asked(ctx, s, ask)
+			v, err := asked(branch(ctx, i), s, ask)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -121,6 +122,14 @@ func gather[S, T any](ctx context.Context, from []S, ask func(context.Context, S
 	}
 	asking.Wait()
 	return g
+}
+
+// branch is the context for one of many, whose calls get ids of their own that are the same when the step is tried again.
+func branch(ctx context.Context, i int) context.Context {
+	if step, ok := operation.StepFrom(ctx); ok {
+		return step.Branch(ctx, strconv.Itoa(i))
+	}
+	return ctx
 }
 
 func asked[S, T any](ctx context.Context, s S, ask func(context.Context, S) (T, error)) (_ T, err error) {

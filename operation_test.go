@@ -24,7 +24,7 @@ type caterer struct {
 	fail error // what cook answers
 }
 
-func (k *caterer) note(format string, args ...any) {
+func (k *caterer) notef(format string, args ...any) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.did = append(k.did, fmt.Sprintf(format, args...))
@@ -43,8 +43,8 @@ func (k *caterer) cater(ctx context.Context, o order) (price, error) {
 	if err != nil {
 		return price{}, err
 	}
-	parley.Undo(ctx, "repay", func(context.Context) error { k.note("repay"); return nil })
-	deposit := parley.Go(ctx, "deposit", func(context.Context) (int, error) { k.note("deposit"); return p.Cents / 2, nil })
+	parley.Undo(ctx, "repay", func(context.Context) error { k.notef("repay"); return nil })
+	deposit := parley.Go(ctx, "deposit", func(context.Context) (int, error) { k.notef("deposit"); return p.Cents / 2, nil })
 	paid, err := deposit.Get(ctx)
 	if err != nil {
 		return price{}, err
@@ -53,7 +53,7 @@ func (k *caterer) cater(ctx context.Context, o order) (price, error) {
 	if err != nil {
 		return price{}, err
 	}
-	if _, err := parley.Step(ctx, "cook", func(context.Context) (string, error) { k.note("cook for %s", c.By); return "", k.fail }); err != nil {
+	if _, err := parley.Step(ctx, "cook", func(context.Context) (string, error) { k.notef("cook for %s", c.By); return "", k.fail }); err != nil {
 		return price{}, err
 	}
 	if _, err := served.Publish(ctx, k.client, o); err != nil {
@@ -426,7 +426,7 @@ func TestWhatIsWrongWithTheCodeParksTheOperationAndLosesNothing(t *testing.T) {
 				}
 				return nil
 			},
-			"out of range": func(context.Context) error { _ = []int{}[len(w.t.Name())]; return nil }, //nolint:gosec // on purpose
+			"out of range": func(context.Context) error { _ = []int{}[len(w.t.Name())]; return nil },
 			"broken undo": func(ctx context.Context) error {
 				parley.Undo(ctx, "mend", func(context.Context) error { panic("broken undo") })
 				_, err := parley.Step(ctx, "break", func(context.Context) (int, error) { return 0, errSoldOut })

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/parley-io/parley/delivery"
 	"github.com/parley-io/parley/ledger"
@@ -85,9 +88,9 @@ var queueRetries = delivery.Retries{Set: true, Immediate: 2, Delays: []time.Dura
 }}
 
 // own runs the engine; ready is called when operations are taken.
-func (s *Service) own(ctx context.Context, ready func()) error {
+func (s *Service) own(stop context.Context, ready func()) error {
 	var refused error
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(stop)
 	defer cancel()
 	err := s.engine.Run(ctx, func(ctx context.Context) (operation.Journal, error) {
 		return s.client.net.Journal(ctx, s.client.name)
@@ -102,6 +105,9 @@ func (s *Service) own(ctx context.Context, ready func()) error {
 		}
 		ready()
 	})
+	if stop.Err() != nil && errors.Is(err, context.Canceled) { // told to stop while it began
+		err = nil
+	}
 	return errors.Join(refused, err)
 }
 
@@ -142,6 +148,10 @@ func (s *Service) taking(o *owning) func(context.Context, *transport.Envelope) e
 			if err = o.signalFits(e.Headers[signalHeader], e.Body); err == nil {
 				_, err = s.engine.Signal(ctx, o.address, id, signalOf(e, e.Headers[signalHeader], e.Body))
 			}
+			if CodeOf(err) == FailedPrecondition { // it came too late, and nobody waits for the answer
+				s.client.log.Info("parley: a signal came after the end of its operation", "service", s.client.name, "operation_id", id, "signal", e.Headers[signalHeader], "source", e.Source)
+				return nil
+			}
 		case doCancel:
 			_, err = s.engine.Cancel(ctx, o.address, id, e.Headers[reasonHeader])
 		default:
@@ -157,9 +167,18 @@ func (s *Service) taking(o *owning) func(context.Context, *transport.Envelope) e
 
 func requestOf(o *owning, e *transport.Envelope, invalid *Error) operation.Request {
 	return operation.Request{
-		ID: e.ID, Address: o.address, Input: e.Body, Invalid: invalid,
+		ID: e.ID, Address: o.address, Input: canonical(e.Body), Invalid: invalid,
 		Source: e.Source, Key: e.Key, Correlation: e.Correlation, Causation: e.Causation, Trace: e.Trace,
 	}
+}
+
+// canonical is JSON in one form, so that the same request written otherwise is the same request.
+func canonical(body []byte) []byte {
+	v := jsontext.Value(slices.Clone(body))
+	if v.Compact(jsontext.ReorderRawObjects(true)) != nil {
+		return body // no JSON
+	}
+	return v
 }
 
 func signalOf(e *transport.Envelope, name string, body []byte) operation.Signal {
@@ -189,10 +208,20 @@ func (o *owning) signalFits(name string, body []byte) error {
 func (s *Service) operationEndpoints(o *owning) []transport.Endpoint {
 	path := "/" + strings.ReplaceAll(o.address, ".", "/")
 	return []transport.Endpoint{
-		{Address: o.address, Answer: s.admission.Wrap(s.answerStart(o, path))},
+		{Address: o.address, Answer: s.admission.Wrap(s.observed(s.answerStart(o, path)))},
 		{Address: getAddress(o.address), Method: "GET", Path: path + "/{id}", Bind: bindStatus, Answer: s.answerStatus(o)},
 		{Address: listAddress(o.address), Method: "GET", Path: path, Bind: bindList, Answer: s.answerList(o)},
-		{Address: actAddress(o.address), Method: "POST", Path: path + "/{id}", Bind: bindAction, Answer: s.admission.Wrap(s.answerAction(o, path))},
+		{Address: actAddress(o.address), Method: "POST", Path: path + "/{id}", Bind: bindAction, Answer: s.admission.Wrap(s.observed(s.answerAction(o, path)))},
+	}
+}
+
+// observed is answer with a span.
+func (s *Service) observed(answer func(context.Context, *transport.Envelope) (*transport.Envelope, error)) func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
+	return func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
+		ctx, end := s.client.telemetry.Answer(ctx, e)
+		a, err := answer(ctx, e)
+		end(err)
+		return a, err
 	}
 }
 
@@ -241,7 +270,7 @@ func (s *Service) answerStatus(o *owning) func(context.Context, *transport.Envel
 		if err != nil {
 			return nil, err
 		}
-		reply.ETag = fmt.Sprint(snapshot.Revision)
+		reply.ETag = strconv.FormatInt(snapshot.Revision, 10)
 		if !snapshot.Status.Done() {
 			reply.RetryAfter = time.Second
 		}

@@ -63,6 +63,9 @@ func (r *receiving) register(s *Service) error {
 		if err := transport.CheckGroup(r.group); err != nil {
 			return fmt.Errorf("subscription to %s, at %s: group: %w", r.address, r.defined, err)
 		}
+		if r.group == OwnerGroup {
+			return fmt.Errorf("subscription to %s, at %s: the group %q marks the owners of operations; choose another name", r.address, r.defined, r.group)
+		}
 	}
 	if !r.from.IsZero() && !r.stream {
 		return fmt.Errorf("subscription to %s, at %s: From wants an event with the Stream option: a topic keeps nothing to begin from", r.address, r.defined)

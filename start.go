@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -140,10 +141,14 @@ func (c *Client) ask(ctx context.Context, k *contract, address string, e *transp
 	}
 	e.Address = address
 	defer func() { e.Address = k.address }()
-	return c.calls.Do(ctx, policy.Request{
+	answer, err := c.calls.Do(ctx, policy.Request{
 		Envelope: e, Service: k.api.name, Idempotent: address != getAddress(k.address), Unrecorded: true,
 		Peers: func() []string { return c.peers(k.api.name, k.address) },
 	})
+	if failed, ok := errors.AsType[*Error](err); ok {
+		failed.Address = k.address // not that of one of its endpoints
+	}
+	return answer, err
 }
 
 // status asks for an operation and waits at the owner for its end (since < 0) or for another revision.
@@ -190,14 +195,17 @@ func (c *Client) raise(ctx context.Context, k *contract, a operationAction, opti
 		o.request(e)
 	}
 	report(options, e)
-	spanned(e, e.Trace)
 	ctx, cancel := withDefault(ctx, DefaultSendTimeout)
 	defer cancel()
 	limit := c.directTime(ctx)
 	if a.Do == doRetry {
 		limit = 0
 	}
-	if _, err = c.ask(ctx, k, actAddress(k.address), e, limit); err == nil || a.Do == doRetry || !c.wayAround(ctx, err) {
+	e.Address = actAddress(k.address)
+	asking, end := c.calling(ctx, k, e)
+	_, err = c.ask(asking, k, e.Address, e, limit)
+	end(err)
+	if err == nil || a.Do == doRetry || !c.wayAround(ctx, err) {
 		return MessageID(e.ID), err
 	}
 	e.Body = a.Body

@@ -35,6 +35,7 @@ type OperationMetadata struct {
 	Steps    []StepStatus `json:"steps"`            // in the order in which they were asked for
 	Left     []string     `json:"left"`             // of the contract's Phases: those that have not begun
 	Parked   string       `json:"parked,omitzero"`  // why it is Parked, and what to do
+	Queued   bool         `json:"queued,omitzero"`  // its owner is away, and the request waits in the owner's queue
 	Reason   string       `json:"reason,omitzero"`  // what the one who canceled it said
 	Source   string       `json:"source,omitzero"`  // the service that asked for it
 	Signals  []string     `json:"signals,omitzero"` // those raised and not taken yet

@@ -14,6 +14,9 @@ var quote = parley.NewCall[quoteRequest, quoteAnswer](api, "quote")
 // charge is what is sent.
 var charge = parley.NewCommand[chargeOrder](api, "charge")
 
+// three is what is started and waited for.
+var three = parley.NewOperation[chargeOrder, chargeOrder](api, "three")
+
 // quoteRequest is about 150 bytes of JSON.
 type quoteRequest struct {
 	OrderID  string `json:"order_id" minLength:"1" maxLength:"40"`

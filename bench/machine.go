@@ -26,7 +26,7 @@ type machine struct {
 
 // measured are the modules whose versions matter.
 var measured = []string{
-	"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go", "github.com/go-json-experiment/json",
+	"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go", "github.com/go-json-experiment/json", "modernc.org/sqlite",
 }
 
 func look(c config) (machine, error) {

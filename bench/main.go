@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -43,6 +45,8 @@ type config struct {
 	rounds  int
 	window  time.Duration // of one variant in one round
 	steady  time.Duration
+	waiting int           // operations that wait at once
+	down    time.Duration // that a callee is away
 	output  string
 	dir     string // for data, made anew and removed
 	profile string // directory for profiles
@@ -53,7 +57,19 @@ type suite struct {
 	run  func(context.Context, config, *report) error
 }
 
-var suites = []suite{{"calls", measureCalls}, {"messages", measureMessages}}
+var suites = []suite{{"calls", measureCalls}, {"messages", measureMessages}, {"operations", measureOperations}, {"styles", measureStyles}}
+
+// percent is how much of its full length what has a number of its own is done, for a quick look: all of it in a window of
+// a second or more.
+func (c config) percent() int { return max(1, int(min(100, 100*c.window.Seconds()))) }
+
+func suiteNames() string {
+	var names []string
+	for _, s := range suites {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ") + " or all"
+}
 
 // run measures and writes what it found to out; short says that a target is.
 func run(ctx context.Context, args []string, out, log io.Writer) (short bool, err error) {
@@ -88,11 +104,13 @@ func configOf(args []string, log io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
-	flags.StringVar(&c.suite, "suite", "all", "what is measured: messages, calls or all")
+	flags.StringVar(&c.suite, "suite", "all", "what is measured: "+suiteNames())
 	flags.StringVar(&c.network, "network", "embedded", "on which network; there is only embedded yet")
 	flags.IntVar(&c.rounds, "rounds", 5, "how often each variant is measured")
 	flags.DurationVar(&c.window, "window", 1500*time.Millisecond, "for how long, each time")
 	flags.DurationVar(&c.steady, "steady", 20*time.Second, "for how long messages are sent at an even pace")
+	flags.IntVar(&c.waiting, "waiting", 10_000, "how many operations wait for a signal")
+	flags.DurationVar(&c.down, "down", 5*time.Second, "for how long everything behind the caller is down, in the suite styles")
 	flags.StringVar(&c.output, "o", "table", "table or json")
 	flags.StringVar(&c.dir, "dir", os.TempDir(), "where brokers keep their data; a real disk, or the figures mean nothing")
 	flags.StringVar(&c.profile, "profile", "", "directory for a CPU profile of each process; empty: none")
@@ -106,10 +124,12 @@ func configOf(args []string, log io.Writer) (config, error) {
 		}
 	}
 	check(flags.NArg() == 0, "arguments %q: want flags only", flags.Args())
-	check(c.suite == "all" || c.suite == "calls" || c.suite == "messages", "-suite %q: want messages, calls or all", c.suite)
+	known := slices.ContainsFunc(suites, func(s suite) bool { return s.name == c.suite })
+	check(known || c.suite == "all", "-suite %q: want %s", c.suite, suiteNames())
 	check(c.network == "embedded", "-network %q: want embedded; others are not built yet", c.network)
 	check(c.rounds > 0, "-rounds %d: want 1 or more", c.rounds)
 	check(c.window > 0 && c.steady > 0, "-window %v -steady %v: want more than 0", c.window, c.steady)
+	check(c.waiting > 0 && c.down > 0, "-waiting %d -down %v: want more than 0", c.waiting, c.down)
 	check(c.output == "table" || c.output == "json", "-o %q: want table or json", c.output)
 	var err error
 	c.dir, err = filepath.Abs(c.dir)

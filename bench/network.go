@@ -53,17 +53,18 @@ func openNetwork(ctx context.Context, url, source string, options ...network.Opt
 
 // newClient makes a client that does not say on standard error that it serves.
 func newClient(name string, n *parley.Network) (*parley.Client, error) {
-	return parley.NewClient(name, n, parley.WithLogger(slog.New(slog.DiscardHandler)))
+	return parley.NewClient(name, n, silently())
 }
+
+func silently() parley.ClientOption { return parley.WithLogger(slog.New(slog.DiscardHandler)) }
 
 // bothClients are one that writes to the ledger and one that does not, on the same network.
 func bothClients(name string, n *parley.Network) (on, off *parley.Client, err error) {
 	if on, err = newClient(name, n); err != nil {
 		return nil, nil, err
 	}
-	silent := *n
-	silent.Recorder, silent.OnClose = nil, nil
-	off, err = newClient(name, &silent)
+	silent := &parley.Network{Name: n.Name, Calls: n.Calls, Messages: n.Messages, Operator: n.Operator, Directory: n.Directory}
+	off, err = newClient(name, silent)
 	return on, off, err
 }
 

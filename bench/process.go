@@ -25,6 +25,7 @@ type setup struct {
 	Dir     string // for its data
 	URL     string // of the network that it joins
 	Peer    string // URL of what it calls
+	Log     string // file that says what was really done, of a story
 	Profile string // file for its CPU profile; "" = none
 }
 
@@ -48,6 +49,13 @@ type figures struct {
 	Recorded  uint64        // transitions that the ledger's writer was given
 	Dropped   uint64        // those of them that it gave up
 	Collected uint64        // transitions that the collector has
+	Commits   int           // to the journal of operations
+	Changes   int           // in them
+	InCommit  time.Duration // the time that the journal's writer has spent in them
+	CommitP50 time.Duration // of one
+	Waiting   waitingFigures
+	Story     storyFigures
+	Chain     chainFigures
 }
 
 // perSecond is the rate of what was done.
@@ -69,6 +77,13 @@ var roles = map[string]func(ctx context.Context, s setup) (a actor, address stri
 	"publisher":        startPublisher,
 	"plain publisher":  startPlainPublisher,
 	"send and handled": startSteady,
+	"inserter":         startInserter,
+	"engine":           startStepper,
+	"owner":            startOwner,
+	"waiting":          startHolder,
+	"backend":          startBackend,
+	"styles":           startStylist,
+	"chain":            startChain,
 }
 
 // reply answers an order, and first the setup.
@@ -142,6 +157,18 @@ func (p *child) end() error {
 	}
 	if err = errors.Join(err, p.command.Wait()); err != nil {
 		return fmt.Errorf("%s: %w", p.role, err)
+	}
+	return nil
+}
+
+// kill ends the child as a crash does.
+func (p *child) kill() error {
+	if err := p.command.Process.Kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", p.role, err)
+	}
+	_ = p.stdin.Close()
+	if err := p.command.Wait(); err == nil {
+		return fmt.Errorf("kill %s: it ended in order before", p.role)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,6 +21,8 @@ type report struct {
 	Rows    []row    `json:"rows"`    // absolute figures, which drift with the machine
 	Notes   []note   `json:"notes"`   // ratios without a goal
 	Targets []target `json:"targets"` // ratios with one
+	Limits  []string `json:"limits"`  // what keeps the figures from being better, and how they were judged
+	Sheets  []sheet  `json:"sheets"`  // what is compared in more than one respect
 
 	log io.Writer // of progress
 }
@@ -37,6 +41,19 @@ type spread struct {
 	Ratio float64 `json:"ratio"`
 	Low   float64 `json:"low"`
 	High  float64 `json:"high"`
+}
+
+// sheet is a table with a column for each respect.
+type sheet struct {
+	Title   string   `json:"title"`
+	Columns []string `json:"columns"`
+	Lines   []line   `json:"lines"`
+	Digits  int      `json:"-"` // behind the point, for people
+}
+
+type line struct {
+	Name   string    `json:"name"`
+	Values []float64 `json:"values"` // by column
 }
 
 type note struct {
@@ -62,6 +79,17 @@ func (r *report) short() bool {
 func (r *report) atLeast(name string, ratios []float64, goal float64) {
 	s := spreadOf(ratios)
 	r.Targets = append(r.Targets, target{Name: name, spread: s, Goal: goal, OK: s.Ratio >= goal})
+}
+
+// atMost adds a target above which the median of values must not be.
+func (r *report) atMost(name string, values []float64, goal float64) {
+	s := spreadOf(values)
+	r.Targets = append(r.Targets, target{Name: name, spread: s, Goal: goal, AtMost: true, OK: s.Ratio <= goal})
+}
+
+// limit says in words what the figures do not.
+func (r *report) limit(format string, args ...any) {
+	r.Limits = append(r.Limits, fmt.Sprintf(format, args...))
 }
 
 // drops adds the target that no transition is missing at the collector, which holds only at the full rate.
@@ -109,22 +137,34 @@ func spreadOf(values []float64) spread {
 func (r *report) writeTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	r.Machine.write(t)
-	fmt.Fprintf(t, "\nmedians of %d rounds:\t/s\tp50 µs\tp99 µs\tCPU µs each\t\n", r.Rounds)
+	if len(r.Rows) > 0 {
+		fmt.Fprintf(t, "\nmedians of %d rounds:\t/s\tp50 µs\tp99 µs\tCPU µs each\t\n", r.Rounds)
+	}
 	for _, v := range r.Rows {
 		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t%.1f\t\n", v.Name, v.PerSecond, v.P50, v.P99, v.CPU)
 	}
-	fmt.Fprint(t, "\nwithout a goal:\tmedian\tlowest\thighest\t\n")
+	if len(r.Notes) > 0 {
+		fmt.Fprint(t, "\nwithout a goal:\tmedian\tlowest\thighest\t\n")
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.4g\t\n", n.Name, n.Ratio, n.Low, n.High)
 	}
-	fmt.Fprint(t, "\nwith a goal:\tmedian\tlowest\thighest\t\n")
+	if len(r.Targets) > 0 {
+		fmt.Fprint(t, "\nwith a goal:\tmedian\tlowest\thighest\t\n")
+	}
 	for _, v := range r.Targets {
 		fmt.Fprintf(t, "%s\t%.4g\t%.4g\t%.4g\t\n", v.Name, v.Ratio, v.Low, v.High)
+	}
+	for _, s := range r.Sheets {
+		s.write(t)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
+	for _, words := range r.Limits {
+		fmt.Fprintln(w, words)
+	}
 	for _, v := range r.Targets {
 		if _, err := fmt.Fprintln(w, v); err != nil {
 			return err
@@ -133,12 +173,28 @@ func (r *report) writeTable(w io.Writer) error {
 	return nil
 }
 
+// write writes a column for each respect.
+func (s sheet) write(w io.Writer) {
+	fmt.Fprintf(w, "\n%s:\t%s\t\n", s.Title, strings.Join(s.Columns, "\t"))
+	for _, l := range s.Lines {
+		fmt.Fprint(w, l.Name)
+		for _, v := range l.Values {
+			digits := s.Digits
+			if v == math.Trunc(v) {
+				digits = 0
+			}
+			fmt.Fprint(w, "\t", strconv.FormatFloat(v, 'f', digits, 64))
+		}
+		fmt.Fprintln(w, "\t")
+	}
+}
+
 // String is the line of a target: "target NAME RATIO GOAL ok|short", and why if the ratio does not say. A ratio that must reach
-// its goal is rounded down, so that one that does not never looks as if it did.
+// its goal is rounded down, and one that must not exceed it up, so that one that is short never looks as if it were not.
 func (t target) String() string {
-	ratio := t.Ratio
-	if !t.AtMost {
-		ratio = math.Floor(ratio*1000) / 1000
+	ratio := math.Floor(t.Ratio*1000) / 1000
+	if t.AtMost {
+		ratio = math.Ceil(t.Ratio*1000) / 1000
 	}
 	verdict := "ok"
 	if !t.OK {

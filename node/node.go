@@ -59,6 +59,7 @@ func Run(ctx context.Context, o Options, ready func(Info)) (err error) {
 	info.HTTP, info.Notice = "http://"+listen, notice
 	n, err := network.Open(ctx, (&url.URL{Scheme: "embedded", Path: o.Dir}).String(),
 		network.WithSource("dev"), network.WithFaults(), network.WithListen(listen), network.WithAdvertise(info.HTTP), network.WithWarn(o.Warn),
+		network.WithTelemetry(o.Telemetry), network.WithMetrics(o.Metrics),
 		network.WithSharing(brokerAddress(ctx, o.Broker, last.Broker), info.Token, func(url string) { info.URL = url }))
 	if err != nil {
 		return err

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	nethttp "net/http"
 	"path/filepath"
 	"strconv"
+
+	"github.com/parley-io/parley/telemetry"
 )
 
 const (
@@ -27,6 +30,10 @@ type Options struct {
 	// Broker is the loopback address on which the broker listens for other processes, "host:port"; "" = where it last
 	// did on the same Dir, if that is free, else 127.0.0.1 and any free port.
 	Broker string
+	// Telemetry is where the node's spans and metrics go; the zero value = nowhere.
+	Telemetry telemetry.Providers
+	// Metrics answers GET /metrics, for Prometheus; nil = there is no such page.
+	Metrics nethttp.Handler
 	// Warn gets what the broker has to say about trouble, a line each, from any goroutine; nil = nobody is told.
 	Warn func(line string)
 }

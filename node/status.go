@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -67,7 +66,7 @@ func ofHop(h *ledger.Hop) (parley.OperationStatus, error) {
 		switch {
 		case r.State == ledger.DeadLetter:
 			return parley.OperationStatus{}, &parley.Error{Code: parley.FailedPrecondition, Address: h.Address, ID: h.ID,
-				Message: fmt.Sprintf("the request did not reach its owner and is a dead letter, to be redriven: %s", r.Reason)}
+				Message: "the request did not reach its owner and is a dead letter, to be redriven: " + r.Reason}
 		case r.State.Final() || len(r.Attempts) > 0 && r.Of == 0: // attempts of a queue are bounded
 			return parley.OperationStatus{}, &parley.Error{Code: parley.Unavailable, Address: h.Address, ID: h.ID, RetryAfter: time.Second,
 				Message: "its owner is away; the operation is kept, and goes on when the owner is back"}
@@ -82,7 +81,7 @@ func waiting(address string, id parley.MessageID, source string, since time.Time
 		ID: id, Name: address, Status: operation.NotStarted, Created: since, Updated: since,
 		Metadata: parley.OperationMetadata{
 			Steps: []parley.StepStatus{}, Left: []string{}, Source: source,
-			Parked: "its owner is away; the request waits in its queue",
+			Queued: true,
 		},
 	}
 }

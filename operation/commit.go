@@ -214,6 +214,8 @@ func (w *writer) tell(changes []Change) {
 			w.changed(c.Op, c.Update.Status.Done())
 		case c.Accept != nil:
 			w.changed(c.Op, c.Accept.Status.Done())
+		case c.Op != "":
+			w.changed(c.Op, false)
 		}
 	}
 }

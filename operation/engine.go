@@ -241,6 +241,11 @@ func (e *Engine) List(ctx context.Context, f Filter) ([]Record, error) {
 	if err != nil {
 		return nil, e.unreadable(err)
 	}
+	for i := range list { // the journal learns that an operation runs only when its record changes
+		if r := &list[i]; r.Status == NotStarted {
+			e.look(r.ID, func(m *machine) { r.Status, r.Revision, r.Updated = m.rec.Status, m.revision(), m.rec.Updated })
+		}
+	}
 	return list, nil
 }
 

@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -31,5 +32,12 @@ func (s *Step) NextID(name string) string {
 		s.named = make(map[string]int)
 	}
 	s.named[name]++
-	return StepID(s.Operation.ID, s.Key+"/"+name+"#"+strconv.Itoa(s.named[name]))
+	return StepID(s.Operation.ID, s.Key+s.branch+"/"+name+"#"+strconv.Itoa(s.named[name]))
+}
+
+// Branch is the context of a part of the step that runs beside other parts: the IDs that it derives are its own, and the
+// same at every attempt, whatever the order in which the parts run. name is unique in the step.
+func (s *Step) Branch(ctx context.Context, name string) context.Context {
+	part := &Step{Operation: s.Operation, ID: s.ID, Key: s.Key, Attempt: s.Attempt, branch: s.branch + "/" + name}
+	return context.WithValue(ctx, scopeKey{}, scope{step: part})
 }

@@ -65,6 +65,9 @@ func (l *live) loop(ctx context.Context, s *Stored) {
 		}
 		l.m = nil
 		if s != nil {
+			if !known { // what an earlier process has shown may be newer than what it has kept
+				s.Revision = max(s.Revision, l.session.lease.Epoch*1_000_000)
+			}
 			l.m = newMachine(*s, setting{Service: l.e.o.Service, Known: known, Strict: l.e.o.Strict, Jitter: l.e.jitter})
 		}
 		if l.live(ctx) {

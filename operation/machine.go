@@ -60,7 +60,7 @@ type machine struct {
 
 	changes  []Change // to be written, without the record
 	notes    []ledger.Transition
-	dirty    bool // the record, or anything of the operation, has changed
+	dirty    bool // the record has changed, more than by its Revision
 	flushes  int  // handed out
 	saved    int  // durable
 	journals int  // strict: the flush that has the latest result; 0 = none
@@ -248,7 +248,7 @@ func (m *machine) durable(now time.Time, n int) {
 
 // tell notes a signal that is to be written. An operation that rests is woken by the same write.
 func (m *machine) tell(now time.Time, g Signal) {
-	m.changes = append(m.changes, Change{Op: m.rec.ID, Signal: &g})
+	m.changes, m.dirty = append(m.changes, Change{Op: m.rec.ID, Signal: &g}), true
 	m.coming++
 	if m.rec.WakeAt.After(now) && m.rec.Status != Parked && m.rec.Error == nil {
 		m.rec.WakeAt = time.Time{}
@@ -313,18 +313,23 @@ func (m *machine) flush(now time.Time) (n int, changes []Change, notes []ledger.
 	if !m.unsaved() {
 		return 0, nil, nil
 	}
-	if m.rec.Status == NotStarted {
-		m.rec.Status = Running
-	}
 	m.rec.Revision++
 	m.rec.Updated = now
-	rec := m.rec
-	m.changes = append(m.changes, Change{Op: rec.ID, Update: &rec})
+	if m.rec.Status == NotStarted {
+		m.rec.Status = Running // as its first entry says, too
+	}
+	if m.dirty {
+		rec := m.rec
+		m.changes = append(m.changes, Change{Op: rec.ID, Update: &rec})
+	}
 	changes, notes = m.changes, m.notes
 	m.changes, m.notes, m.dirty = nil, nil, false
 	m.flushes++
 	return m.flushes, changes, notes
 }
+
+// revision is that of what is durable.
+func (m *machine) revision() int64 { return m.rec.Revision - int64(m.flushes-m.saved) }
 
 func (m *machine) unsaved() bool { return m.dirty || len(m.changes) > 0 }
 

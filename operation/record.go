@@ -38,7 +38,7 @@ type Record struct {
 	Source, Key, Correlation, Causation, Trace string
 
 	Created  time.Time // when it was accepted
-	Updated  time.Time // the last change of anything of it
+	Updated  time.Time // the last change of the record, or of anything of it while it is in memory
 	Finished time.Time // zero until Done
 	Deadline time.Time // when it fails unless it is Done; zero = never
 
@@ -50,7 +50,8 @@ type Record struct {
 	// Undo are the names of the undos that have to run, in the order in which they were declared; fixed when the
 	// operation becomes Compensating.
 	Undo []string
-	// Revision grows by one with every change of anything of the operation.
+	// Revision grows with every change of anything of the operation. The journal has that of the last change of the
+	// record; whoever takes an operation over begins at [Lease].Epoch millions, which is above all that was shown before.
 	Revision int64
 }
 

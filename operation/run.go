@@ -158,8 +158,9 @@ type Step struct {
 	Key       string  // in the journal
 	Attempt   int     // from 1
 
-	mu    sync.Mutex
-	named map[string]int // how many IDs NextID has derived
+	mu     sync.Mutex
+	named  map[string]int // how many IDs NextID has derived
+	branch string         // of the parts that this belongs to, each with a / before it; "" = the whole step
 }
 
 // StepFrom is the attempt that ctx belongs to; false outside of steps.

@@ -36,7 +36,7 @@ func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	active := e.active(id)
+	active, revision := e.active(id)
 	found, err := session.journal.Load(ctx, id)
 	switch {
 	case err != nil:
@@ -48,6 +48,7 @@ func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
 	if s.Status.Done() {
 		return s, nil
 	}
+	s.Revision = max(s.Revision, revision)
 	// What memory says is newer, but what is durable is final.
 	over := make(map[string]bool)
 	for _, x := range s.Entries {
@@ -65,16 +66,17 @@ func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
 		}
 	}
 	slices.SortFunc(s.Active, func(a, b Active) int { return cmp.Compare(a.Seq, b.Seq) })
-	if s.Status == NotStarted && len(s.Active) > 0 {
+	if s.Status == NotStarted && len(s.Active)+len(s.Entries) > 0 {
 		s.Status = Running
 	}
 	return s, nil
 }
 
-// active are the steps that are not over, as the goroutine of an operation that is live knows them.
-func (e *Engine) active(id string) (list []Active) {
-	e.look(id, func(m *machine) { list = m.active() })
-	return list
+// active are the steps that are not over, and the revision of what is durable, as the goroutine of an operation that is
+// live knows them.
+func (e *Engine) active(id string) (list []Active, revision int64) {
+	e.look(id, func(m *machine) { list, revision = m.active(), m.revision() })
+	return list, revision
 }
 
 // look has read called by the goroutine of an operation, and waits for it, if the operation is live.

@@ -77,6 +77,8 @@ type shape struct {
 	Type       jsontext.Value    `json:"type"` // a name, or a list of names
 	Properties map[string]*shape `json:"properties"`
 	Required   []string          `json:"required"`
+
+	guess bool // the schema is not known: values are the JSON that they look like
 }
 
 // readShape reads the schema of a payload. One that cannot be read is an empty one: the contract itself is checked
@@ -132,8 +134,8 @@ func (f field) put(object map[string]any, s *shape) error {
 }
 
 func (s *shape) property(name string) *shape {
-	if s == nil {
-		return nil
+	if s == nil || s.guess {
+		return s
 	}
 	return s.Properties[name]
 }
@@ -142,6 +144,10 @@ func (s *shape) property(name string) *shape {
 func (s *shape) value(text string) any {
 	raw := jsontext.Value(text)
 	switch {
+	case s != nil && s.guess:
+		if raw.IsValid() && raw.Kind() != '"' {
+			return raw
+		}
 	case s.is("string"):
 	case s.is("integer", "number") && raw.IsValid() && raw.Kind() == '0',
 		s.is("object") && raw.IsValid() && raw.Kind() == '{',

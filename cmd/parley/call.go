@@ -15,7 +15,7 @@ import (
 // lookLimit bounds the work of commands that only ask.
 const lookLimit = 10 * time.Second
 
-// verb holds the flags of call, send and publish.
+// verb holds the flags of call, start, signal, send and publish.
 type verb struct {
 	style   parley.Style
 	data    string
@@ -29,7 +29,7 @@ func (v *verb) flags(c *cobra.Command) {
 	c.Flags().StringVarP(&v.data, "data", "d", "", "the whole body: `JSON`, @FILE, or - for standard input")
 	c.Flags().StringVar(&v.id, "id", "", "`ID` of your choice, so that doing it again is the same message")
 	c.Flags().StringArrayVar(&v.headers, "header", nil, "`name=value` of a header; may be repeated")
-	if v.style != parley.StyleCall {
+	if v.style == parley.StyleCommand || v.style == parley.StyleEvent {
 		c.Flags().StringVar(&v.key, "key", "", "`KEY` among whose messages order is kept, where the contract wants one")
 		c.Flags().StringVar(&v.after, "not-before", "", "`TIME` before which nobody gets it: RFC 3339, or a duration from now such as 10m")
 	}
@@ -107,14 +107,22 @@ func lookup(ctx context.Context, s *session, address string, style parley.Style)
 		return nil, err
 	case remote.Style != style:
 		return nil, &failure{exit: exitUsage, try: fmt.Sprintf("parley %s %s", verbs[remote.Style], address),
-			err: fmt.Errorf("%s is no %s but a %s", address, style, remote.Style)}
+			err: fmt.Errorf("%s is no %s but %s", address, style, aStyle(remote.Style))}
 	}
 	return remote, nil
 }
 
 // verbs are the commands for each style.
 var verbs = map[parley.Style]string{
-	parley.StyleCall: "call", parley.StyleCommand: "send", parley.StyleEvent: "publish",
+	parley.StyleCall: "call", parley.StyleOperation: "start", parley.StyleCommand: "send", parley.StyleEvent: "publish",
+}
+
+// aStyle is a style with its article.
+func aStyle(s parley.Style) string {
+	if strings.ContainsAny(string(s[:1]), "aeiou") {
+		return "an " + string(s)
+	}
+	return "a " + string(s)
 }
 
 // refused adds to an error of a body what would have been right.

@@ -15,13 +15,15 @@ func newDemoCommand(a *app) *cobra.Command {
 	var headless bool
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch a shop whose card processor fails on purpose, and nothing is lost",
-		Long: `demo runs the example shop as separate processes beside a broker process of their own, and tells what happens:
-the card processor fails on purpose, a breaker opens, commands become dead letters, all of it heals. It goes on until
-Ctrl-C, or for --duration. It touches neither your data nor your running parley dev.
+		Short: "Watch a shop and a bank whose services fail on purpose, and nothing is lost",
+		Long: `demo runs the example shop and the example bank as separate processes beside a broker process of their own, and tells
+what happens: the card processor fails on purpose, a breaker opens, commands become dead letters; the service that owns
+the bank's loans is stopped, and applications go on; all of it heals. It goes on until Ctrl-C, or for --duration. It
+touches neither your data nor your running parley dev.
 
-In the end it compares what each service wrote into a log of its own with what was confirmed to the senders. The exit
-code is 1 if anything was lost, or if the story did not happen as told. The seed fixes what is ordered, not the timing.
+In the end it compares what each service wrote into a log of its own with what was confirmed to the senders: every
+message handled, every operation ended, and failed for a reason of the business if at all. The exit code is 1 if anything
+was lost, or if the story did not happen as told. The seed fixes what is ordered and asked for, not the timing.
 
 With -o json the story goes to standard error, and one JSON object to standard output at the end.`,
 		Example: "  parley demo\n  parley demo --headless --duration 60s --seed 1 -o json",
@@ -59,7 +61,7 @@ With -o json the story goes to standard error, and one JSON object to standard o
 	}
 	c.Flags().BoolVar(&headless, "headless", false, "end by itself, after --duration (default "+demo.FullDuration.String()+")")
 	c.Flags().DurationVar(&o.Duration, "duration", 0, "how `long` the story takes, at least "+demo.MinDuration.String()+" (default: a minute, and then until Ctrl-C)")
-	c.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of what is ordered")
+	c.Flags().Uint64Var(&o.Seed, "seed", 1, "seed of what is ordered and asked for")
 	c.Flags().StringVar(&o.Data, "data", "", "`directory` to keep everything in (default: a temporary one)")
 	return c
 }

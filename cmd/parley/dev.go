@@ -2,11 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/parley-io/parley/network"
 	"github.com/parley-io/parley/node"
+	"github.com/parley-io/parley/parleyotel"
 )
 
 func newDevCommand(a *app) *cobra.Command {
@@ -15,7 +17,8 @@ func newDevCommand(a *app) *cobra.Command {
 		Use:   "dev",
 		Short: "Run a network for development, until interrupted",
 		Long: `dev runs an embedded broker with a collector in this process. Services and commands of yours find it without
-configuration. It listens on loopback addresses only.
+configuration. It listens on loopback addresses only. Its metrics are at /metrics; spans and metrics go where the
+environment variables of OpenTelemetry say (OTEL_EXPORTER_OTLP_ENDPOINT), those of services to theirs.
 
 With -o json or jsonl it prints one JSON object on standard output once everything is served.`,
 		Example: "  parley dev\n  parley dev --data /var/tmp/shop -o json",
@@ -24,9 +27,15 @@ With -o json or jsonl it prints one JSON object on standard output once everythi
 			if a.network != "" {
 				return usage(errors.New("--network: parley dev runs a network of its own; --data says where it is kept"))
 			}
+			sdk, err := parleyotel.Start(c.Context(), "parley-dev")
+			if err != nil {
+				return usage(fmt.Errorf("the variables OTEL_…: %w", err))
+			}
+			defer a.flush(c.Context(), sdk)
+			o.Telemetry, o.Metrics = sdk.Providers(), sdk.Handler()
 			o.Warn = func(line string) { a.note("broker: %s", line) }
 			var printed error
-			err := node.Run(c.Context(), o, func(i node.Info) { printed = a.greet(i) })
+			err = node.Run(c.Context(), o, func(i node.Info) { printed = a.greet(i) })
 			if errors.Is(err, network.ErrRunning) {
 				return hint(err, "parley ps")
 			}
@@ -61,6 +70,7 @@ Start services as they are; they find this network. In another terminal:
 
   parley ps                who is there
   parley follow ID         what became of a message
+  parley operations        what runs, waits and has ended
   parley failed            what could not be handled
 
 Ctrl-C stops it.`, i.HTTP, i.URL, i.Dir)

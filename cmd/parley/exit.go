@@ -29,13 +29,13 @@ const (
 )
 
 const exitCodes = `  0    it was done
-  1    the remote said no, or something failed
+  1    the remote said no, or something failed: also an operation that was waited for
   2    the command was written wrong, or its body does not fit the contract
   3    not found: an address that nobody announced, an unknown id, group or fault
   4    not allowed: a missing or wrong token
   5    the time was over; an id is printed if work may go on
   6    unreachable: no network, nobody there, a breaker is open
-  7    a conflict: it exists, or is in use
+  7    a conflict: it exists, is in use, or the id belongs to another request
   130  interrupted`
 
 // codes is the exit code of each class of error.

@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/presence"
 	"github.com/parley-io/parley/transport"
 )
 
 func newGroupsCommand(a *app) *cobra.Command {
-	return group("groups", "Show and remove the groups that subscribe to events", newGroupsListCommand(a), newGroupsRmCommand(a))
+	return group("groups", "Show and remove who is expected to receive: groups of events, owners of operations", newGroupsListCommand(a), newGroupsRmCommand(a))
 }
 
 func newGroupsListCommand(a *app) *cobra.Command {
@@ -22,7 +23,8 @@ func newGroupsListCommand(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "Show the groups that are expected to receive, running or not",
 		Long: `list shows every registered group of an event: UP how many instances receive for it now, WAITING how many messages
-wait for it. A group stays registered, and messages wait for it, until it is removed.`,
+wait for it. A group stays registered, and messages wait for it, until it is removed. The owner of an operation is shown as
+(owner): it is known, and requests wait for it in its queue, while it is away.`,
 		Example: "  parley groups list\n  parley groups list -o json",
 		Args:    cobra.NoArgs,
 		RunE:    a.on(a.within(lookLimit, func(ctx context.Context, s *session, _ []string) error { return a.listGroups(ctx, s) })),
@@ -47,7 +49,7 @@ func (a *app) listGroups(ctx context.Context, s *session) error {
 	rows := []groupRow{}
 	for _, r := range p.Registrations() {
 		row := groupRow{Address: r.Address, Group: r.Group, Since: r.Since, Up: up(s, r.Address, r.Group)}
-		row.Waiting, row.Oldest, err = s.net.Operator.Backlog(ctx, subscribed(r.Address), r.Group)
+		row.Waiting, row.Oldest, err = backlogOf(ctx, s, r.Address, r.Group)
 		if err != nil {
 			a.note("warning: %v", err)
 		}
@@ -61,7 +63,7 @@ func (a *app) listGroups(ctx context.Context, s *session) error {
 	return show(a, rows, rows, func(t *table) {
 		t.row("ADDRESS", "GROUP", "UP", "WAITING", "OLDEST", "SINCE")
 		for _, r := range rows {
-			t.row(r.Address, r.Group, r.Up, r.Waiting, ago(r.Oldest, now), ago(r.Since, now))
+			t.row(r.Address, groupName(r.Group), r.Up, r.Waiting, ago(r.Oldest, now), ago(r.Since, now))
 		}
 	})
 }
@@ -72,10 +74,26 @@ func subscribed(address string) transport.Channel {
 	return transport.Channel{Address: address, Pattern: transport.Topic}
 }
 
+// backlogOf is what waits for a group; for the owner of an operation, in its queue.
+func backlogOf(ctx context.Context, s *session, address, group string) (waiting int64, oldest time.Time, err error) {
+	if group == parley.OwnerGroup {
+		return s.net.Operator.Backlog(ctx, transport.Channel{Address: address, Pattern: transport.Queue}, "")
+	}
+	return s.net.Operator.Backlog(ctx, subscribed(address), group)
+}
+
+// groupName is a group as people read it.
+func groupName(group string) string {
+	if group == parley.OwnerGroup {
+		return "(owner)"
+	}
+	return group
+}
+
 // up is how many running instances receive for a group.
 func up(s *session, address, group string) (n int) {
 	for _, i := range s.net.Directory.Instances() {
-		if slices.Contains(i.Receives, parley.Reception{Address: address, Group: group}) {
+		if slices.Contains(i.Receives, parley.Reception{Address: address, Group: group}) || group == parley.OwnerGroup && slices.Contains(i.Operations, address) {
 			n++
 		}
 	}
@@ -88,7 +106,10 @@ func newGroupsRmCommand(a *app) *cobra.Command {
 		Use:   "rm ADDRESS GROUP",
 		Short: "Remove a group and what waits for it",
 		Long: `rm forgets a group that nobody receives for any more: messages are no longer kept for it, and trails no longer
-expect it. What waits for it is lost; rm says how much that is, and needs -y when nobody can be asked.`,
+expect it. What waits for it is lost; rm says how much that is, and needs -y when nobody can be asked.
+
+With "owner" as group it forgets an operation that nobody owns any more: command lines do not know it while its owner is
+away. Nothing is lost by that, and it is refused while requests wait in the operation's queue.`,
 		Example: "  parley groups rm storefront.v1.order-placed fraud\n  parley groups rm storefront.v1.order-placed fraud -y -o json",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.on(a.within(lookLimit, func(ctx context.Context, s *session, args []string) error {
@@ -118,9 +139,12 @@ func (a *app) removeGroup(ctx context.Context, s *session, address, group string
 	if n := up(s, address, group); n > 0 {
 		return &failure{err: fmt.Errorf("%s of group %s of %s: stop them first, or they make it anew", plural(n, "running instance"), group, address), try: "parley ps", exit: exitConflict}
 	}
-	waiting, _, err := s.net.Operator.Backlog(ctx, subscribed(address), group)
+	waiting, _, err := backlogOf(ctx, s, address, group)
 	if err != nil && !errors.Is(err, transport.ErrNotFound) {
 		return err
+	}
+	if group == parley.OwnerGroup {
+		return a.forgetOperation(ctx, p, address, waiting, yes)
 	}
 	question := fmt.Sprintf("remove group %s of %s; %s wait for it and would be lost", group, address, plural(int(waiting), "message"))
 	if err := a.confirm(question, yes); err != nil {
@@ -135,4 +159,19 @@ func (a *app) removeGroup(ctx context.Context, s *session, address, group string
 	return showOne(a, removed{address, group, waiting}, func(t *table) {
 		t.row(fmt.Sprintf("removed group %s of %s; %s lost", group, address, plural(int(waiting), "message")))
 	})
+}
+
+// forgetOperation removes the registration of an operation, and nothing else.
+func (a *app) forgetOperation(ctx context.Context, p *presence.Presence, address string, waiting int64, yes bool) error {
+	if waiting > 0 {
+		return &failure{err: fmt.Errorf("%s in the queue of the operation %s: start its owner, which takes them", waitWords(waiting), address), try: "parley groups list", exit: exitConflict}
+	}
+	question := fmt.Sprintf("forget the operation %s; its journal stays where it is, but nobody knows of it until an owner starts again", address)
+	if err := a.confirm(question, yes); err != nil {
+		return err
+	}
+	if err := p.Remove(ctx, address, parley.OwnerGroup); err != nil {
+		return err
+	}
+	return showOne(a, removed{Address: address, Group: parley.OwnerGroup}, func(t *table) { t.row("forgot the operation " + address) })
 }

@@ -40,8 +40,8 @@ type meal struct {
 	Text string `json:"text"`
 }
 
-// kitchenMain runs the parts of the kitchen that its arguments name: "kitchen", which answers the call and handles the
-// commands, or the name of a group that subscribes to the events.
+// kitchenMain runs the part of the kitchen that its argument names: "kitchen", which answers the call and handles the
+// commands, "caterer", which owns the operation, or the name of a group that subscribes to the events.
 func kitchenMain() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := runKitchen(ctx, os.Args[1])
@@ -67,9 +67,12 @@ func runKitchen(ctx context.Context, part string) (err error) {
 		return err
 	}
 	parts := []parley.Registration{parley.Grace(0)}
-	if part == "kitchen" {
+	switch part {
+	case "kitchen":
 		parts = append(parts, kitchen(client)...)
-	} else {
+	case "caterer":
+		parts = append(parts, cateringFeast.Handle(1, feed))
+	default:
 		parts = append(parts,
 			kitchenServed.Subscribe(part, spoilt, quick()),
 			kitchenLog.Subscribe(part, func(context.Context, dish) error { return nil }))

@@ -54,8 +54,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": cmdStart, "stop": cmdStop, "exits": cmdExits, "capture": cmdCapture,
-			"broker": cmdBroker, "large": cmdLarge,
+			"start": cmdStart, "end": cmdEnd, "exits": cmdExits, "capture": cmdCapture,
+			"broker": cmdBroker, "large": cmdLarge, "http": cmdHTTP, "eventually": cmdEventually, "golden": cmdGolden,
 		},
 	})
 }
@@ -115,20 +115,22 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), []byte(line+"\n"), 0o600))
 		var info struct {
-			URL string `json:"url"`
+			URL  string `json:"url"`
+			HTTP string `json:"http"`
 		}
 		if json.Unmarshal([]byte(line), &info) == nil && info.URL != "" { // of a parley dev
 			ts.Setenv("ADDRESS", strings.TrimPrefix(info.URL, "nats://"))
+			ts.Setenv("HTTP", info.HTTP)
 		}
 	case <-time.After(patience):
 		ts.Fatalf("%s is not ready after %v: %s", args[0], patience, ts.ReadFile(args[0]+".err"))
 	}
 }
 
-// cmdStop is "stop NAME [CODE]": it asks a process to end, and wants it to do so within 10 s with this exit code (0).
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+// cmdEnd is "end NAME [CODE]": it asks a process to end, and wants it to do so within 10 s with this exit code (0).
+func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: stop NAME [CODE]")
+		ts.Fatalf("usage: end NAME [CODE]")
 	}
 	p := ts.Value(processes{}).(map[string]*process)[args[0]]
 	if p == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/ledger"
 	"github.com/parley-io/parley/ledger/collector"
 	"github.com/parley-io/parley/policy"
 	"github.com/parley-io/parley/transport"
@@ -21,8 +22,9 @@ func newPsCommand(a *app) *cobra.Command {
 		Use:   "ps",
 		Short: "Show the services that run, and how they are doing",
 		Long: `ps shows each service with its running instances: UP how many answer; CALL the answered calls that the ledger still
-holds; CMD and EVENT the messages handled by the instances since they started; ERR the failed ones among all attempts; BREAKERS
-those that its instances hold against others and that are not closed; BACKLOG the messages that wait for it.`,
+holds; OP the operations that have ended, as the ledger still holds them; CMD and EVENT the messages handled by the instances
+since they started; ERR the failed ones among all attempts; BREAKERS those that its instances hold against others and that are
+not closed; BACKLOG the messages, and requests for operations, that wait for it.`,
 		Example: "  parley ps\n  parley ps -o json",
 		Args:    cobra.NoArgs,
 		RunE:    a.on(a.within(lookLimit, func(ctx context.Context, s *session, _ []string) error { return a.ps(ctx, s) })),
@@ -35,8 +37,10 @@ type serviceRow struct {
 	Instances []string `json:"instances"`
 	Up        int      `json:"up"` // instances that answered
 	Answers   []string `json:"answers"`
+	Owns      []string `json:"owns"`     // operations
 	Receives  []string `json:"receives"` // "address" of a command, "address group" of an event
 	Calls     uint64   `json:"calls"`
+	Ended     uint64   `json:"operations_ended"`
 	Commands  uint64   `json:"commands"`
 	Events    uint64   `json:"events"`
 	Failed    uint64   `json:"failed"`
@@ -54,14 +58,14 @@ func (a *app) ps(ctx context.Context, s *session) error {
 	rows := serviceRows(all, stats)
 	channels := channelsOf(all)
 	for i := range rows {
-		rows[i].Backlog = a.backlog(ctx, s, channels, rows[i].Receives)
+		rows[i].Backlog = a.backlog(ctx, s, channels, slices.Concat(rows[i].Receives, rows[i].Owns))
 	}
 	if len(rows) == 0 && a.table() {
 		a.note("no service runs on %s; start one, it finds this network by itself", s.net.Name)
 		return nil
 	}
 	return show(a, rows, rows, func(t *table) {
-		t.row("SERVICE", "UP", "CALL", "CMD", "EVENT", "ERR", "BREAKERS", "BACKLOG")
+		t.row("SERVICE", "UP", "CALL", "OP", "CMD", "EVENT", "ERR", "BREAKERS", "BACKLOG")
 		for _, r := range rows {
 			has := func(n uint64, kind bool) string {
 				if !kind {
@@ -75,8 +79,9 @@ func (a *app) ps(ctx context.Context, s *session) error {
 			if r.Breakers > 0 {
 				breakers = fmt.Sprintf("%d open", r.Breakers)
 			}
-			t.row(r.Service, fmt.Sprintf("%d/%d", r.Up, len(r.Instances)), has(r.Calls, len(r.Answers) > 0), has(r.Commands, commands),
-				has(r.Events, events), errorRate(r), breakers, has(uint64(max(r.Backlog, 0)), commands || events))
+			t.row(r.Service, fmt.Sprintf("%d/%d", r.Up, len(r.Instances)), has(r.Calls, len(r.Answers) > 0), has(r.Ended, len(r.Owns) > 0),
+				has(r.Commands, commands), has(r.Events, events), errorRate(r), breakers,
+				has(uint64(max(r.Backlog, 0)), commands || events || len(r.Owns) > 0))
 		}
 	})
 }
@@ -86,14 +91,19 @@ func serviceRows(all []described, stats collector.Stats) []serviceRow {
 	rows := []serviceRow{}
 	for _, d := range all { // by service
 		if n := len(rows); n == 0 || rows[n-1].Service != d.at.Service {
-			rows = append(rows, serviceRow{Service: d.at.Service, Answers: []string{}, Receives: []string{}})
+			rows = append(rows, serviceRow{Service: d.at.Service, Answers: []string{}, Owns: []string{}, Receives: []string{}})
 		}
 		r := &rows[len(rows)-1]
 		r.Instances = append(r.Instances, d.at.ID)
 		if d.err == nil {
 			r.Up++
 		}
-		r.Answers = union(r.Answers, d.at.Answers)
+		r.Owns = union(r.Owns, d.at.Operations)
+		for _, address := range d.at.Answers {
+			if !slices.Contains(d.at.Operations, address) {
+				r.Answers = union(r.Answers, []string{address})
+			}
+		}
 		for _, to := range d.at.Receives {
 			r.Receives = union(r.Receives, []string{strings.TrimSpace(to.Address + " " + to.Group)})
 		}
@@ -117,6 +127,10 @@ func serviceRows(all []described, stats collector.Stats) []serviceRow {
 				rows[i].Calls += c.Answered
 				rows[i].Failed += c.Refused
 			}
+			if c.Style == ledger.StyleOperation && slices.Contains(rows[i].Owns, c.Address) {
+				rows[i].Ended += c.Done + c.Ended
+				rows[i].Failed += c.Ended
+			}
 		}
 	}
 	return rows
@@ -130,11 +144,11 @@ func union(list, more []string) []string {
 }
 
 func errorRate(r serviceRow) string {
-	handled := r.Calls + r.Commands + r.Events
+	handled := r.Calls + r.Ended + r.Commands + r.Events
 	if handled+r.Failed == 0 {
 		return "–"
 	}
-	// A call that failed was answered too; a failed attempt of a message was not handled.
+	// A call that failed was answered too, and an operation has ended; a failed attempt of a message was not handled.
 	return fmt.Sprintf("%.1f%%", 100*float64(r.Failed)/float64(max(handled, r.Failed)))
 }
 

@@ -11,7 +11,7 @@ import (
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "parley",
-		Short: "Calls, commands and events between services, and what became of each",
+		Short: "Calls, operations, commands and events between services, and what became of each",
 		Long: `parley runs a network for development, talks to the services on it, and shows what became of each message.
 
 Start with "parley demo" for a story of a minute, or with "parley dev" and services of your own.
@@ -31,8 +31,9 @@ your running "parley dev". Data goes to standard output, everything else to stan
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no hints and no progress on standard error")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "more on standard error: ids, the network that is used")
 	root.AddCommand(
-		newDemoCommand(a), newShopCommand(a), newDevCommand(a),
-		newCallCommand(a), newSendCommand(a), newPublishCommand(a),
+		newDemoCommand(a), newShopCommand(a), newBankCommand(a), newDevCommand(a),
+		newCallCommand(a), newStartCommand(a), newSendCommand(a), newPublishCommand(a),
+		newWaitCommand(a), newSignalCommand(a), newCancelCommand(a), newOperationsCommand(a),
 		newFollowCommand(a), newTailCommand(a), newPsCommand(a),
 		newGroupsCommand(a), newFailedCommand(a), newBreakersCommand(a), newFaultCommand(a),
 		newVersionCommand(a), newExitCodesTopic(),

@@ -69,6 +69,24 @@ func TestEveryCommandIsRunWithJSONOutputByAScript(t *testing.T) {
 	}
 }
 
+// The word "stop" is testscript's own: it ends a script at once, with success, whatever comes after it.
+func TestNoScriptEndsBeforeItsLastLine(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("scripts = %v, %v; want some", paths, err)
+	}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line := regexp.MustCompile(`(?m)^stop\b.*`).Find(b); line != nil {
+			t.Errorf("%s has the line %q, after which nothing of it is run; want \"end NAME\" to end a process", p, line)
+		}
+	}
+}
+
 func TestBodiesAreMadeOfFieldsAsTheContractWantsThem(t *testing.T) {
 	t.Parallel()
 	const schema = `{"type":"object","properties":{"name":{"type":"string"},"n":{"type":["null","integer"]},"x":{"type":"number"},

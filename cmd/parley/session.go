@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,11 @@ func (a *app) open(ctx context.Context) (*session, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("gave up after %v", openLimit))
 	defer cancel()
-	options := []network.Option{network.WithSource(source)}
+	options, flush, err := a.telemetry(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, network.WithSource(source))
 	if a.verbose {
 		options = append(options, network.WithNotice(func(line string) { a.note("%s", line) }))
 	}
@@ -91,6 +96,7 @@ func (a *app) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, n.Close(ctx))
 	}
+	n.OnClose = slices.Insert(n.OnClose, 0, func(context.Context) error { flush(); return nil }) // the last to be called
 	return &session{net: n, client: client}, nil
 }
 

@@ -70,6 +70,8 @@ func (a *app) tail(ctx context.Context, s *session, address string, from transpo
 		return err
 	case remote.Style == parley.StyleCall:
 		return usage(fmt.Errorf("%s is a call: nothing of it is kept; parley follow shows what became of one", address))
+	case remote.Style == parley.StyleOperation:
+		return usage(fmt.Errorf("%s is an operation: parley operations list shows what there is, parley wait how one goes", address))
 	case remote.Pattern != transport.Stream.String():
 		return usage(fmt.Errorf("%s is a %s: its messages belong to those who receive them, and reading one here would need a group of its own or take it away; only events whose contract says Stream can be tailed", address, remote.Pattern))
 	}

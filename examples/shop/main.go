@@ -30,8 +30,8 @@ func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("shop", flag.ContinueOnError)
 	var o shop.Options
 	url := flags.String("network", "", "URL of the network; empty: $PARLEY_NETWORK, a running parley dev, or embedded")
-	flags.StringVar(&o.Journal, "journal", "", "directory for an outside log of what was confirmed and handled")
-	flags.Float64Var(&o.Orders.PerSecond, "orders", 1, "orders per second that the storefront's customers place; 0: none")
+	flags.StringVar(&o.Journal, "journal", "", "directory of an outside log: what was confirmed, handled and done")
+	flags.Float64Var(&o.Orders.PerSecond, "orders", 1, "orders per second of the customers at the storefront; 0: none")
 	flags.Uint64Var(&o.Orders.Seed, "seed", 1, "seed of what is ordered")
 	flags.DurationVar(&o.Orders.For, "for", 0, "how long customers order; 0: until the end")
 	flags.BoolVar(&o.Quick, "quick", false, "retries and breakers of seconds instead of minutes, as in the demo")

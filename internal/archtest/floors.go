@@ -37,21 +37,37 @@ network                 : transport transport/mem transport/http transport/nats 
                           github.com/go-json-experiment/json github.com/google/uuid
 examples/testing        : parley
 examples/invoices       : parley network
+examples/outside        : operation parley
+examples/company        : policy parley examples/outside  golang.org/x/sync
 examples/shop/prices    : parley
 examples/shop/stock     : parley
 examples/shop/cards     : parley
 examples/shop/billing   : parley
 examples/shop/mail      : parley
 examples/shop/storefront: parley
-examples/shop/shop      : policy parley examples/shop/prices examples/shop/stock examples/shop/cards examples/shop/billing
-                          examples/shop/mail examples/shop/storefront  golang.org/x/sync
+examples/shop/shop      : parley examples/company examples/outside examples/shop/prices examples/shop/stock examples/shop/cards
+                          examples/shop/billing examples/shop/mail examples/shop/storefront
 examples/shop           : network examples/shop/shop
-node                    : transport ledger operation parley presence network  github.com/go-json-experiment/json
-internal/demo           : transport/fault ledger ledger/collector policy parley network examples/shop/storefront
-                          examples/shop/shop  github.com/go-json-experiment/json golang.org/x/sync
-internal/crash          : ledger parley examples/shop/shop internal/demo  golang.org/x/sync
+examples/bank/bureau    : parley
+examples/bank/screening : parley
+examples/bank/payroll   : parley
+examples/bank/lenders   : parley
+examples/bank/partner   : parley
+examples/bank/treasury  : parley
+examples/bank/letters   : parley
+examples/bank/loans     : parley
+examples/bank/clerks    : parley
+examples/bank/bank      : parley examples/company examples/outside examples/bank/bureau examples/bank/screening examples/bank/payroll
+                          examples/bank/lenders examples/bank/partner examples/bank/treasury examples/bank/letters examples/bank/loans
+                          examples/bank/clerks
+examples/bank           : network examples/bank/bank
+node                    : transport ledger operation telemetry parley presence network  github.com/go-json-experiment/json
+internal/demo           : transport/fault ledger ledger/collector policy parley network examples/outside examples/shop/storefront
+                          examples/shop/shop examples/bank/loans examples/bank/bank  github.com/go-json-experiment/json golang.org/x/sync
+internal/crash          : ledger parley examples/outside examples/shop/storefront examples/shop/shop examples/bank/loans
+                          examples/bank/bank internal/demo  golang.org/x/sync
 cmd/parley              : transport transport/fault ledger ledger/collector policy parley presence network node
-                          examples/shop/shop internal/demo
+                          operation parleyotel examples/company examples/shop/shop examples/bank/bank internal/demo
                           github.com/go-json-experiment/json github.com/spf13/cobra golang.org/x/term
 internal/archtest       :
 internal/readme         :

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-io/parley"
 
+	"github.com/parley-io/parley/examples/bank/bank"
 	"github.com/parley-io/parley/examples/shop/shop"
 	"github.com/parley-io/parley/internal/demo"
 )
@@ -27,13 +28,17 @@ const (
 	perRound = 8 * time.Second
 	// killing is the part of the story in which customers order and processes are killed.
 	killing = 0.85
-	// orders in a second: so many that something is under way whenever a process is killed.
-	orders = 25
+	// orders and applications in a second: so many that something is under way whenever a process is killed.
+	orders       = 12
+	applications = 6
 	// broker is the process that runs it, by its name in the cast.
 	broker = "broker"
 	// recoverLimit is for a killed process to be there again.
 	recoverLimit = 30 * time.Second
 )
+
+// owners are the services that own operations.
+func owners() []string { return []string{"storefront", "loans"} }
 
 // round is a kill.
 type round struct {
@@ -48,9 +53,11 @@ func crash(ctx context.Context, o options) error {
 	_, _ = fmt.Fprintf(o.out, "seed %d: kill -9 of %v\n\n", o.seed, victims(plan))
 	d := &disturber{plan: plan}
 	report, err := demo.Run(ctx, demo.Options{
-		Executable: o.parley, Seed: o.seed, Out: o.out, Duration: length, Orders: orders,
+		Executable: o.parley, Seed: o.seed, Out: o.out, Duration: length, Orders: orders, Applications: applications,
 		Beside: d.run,
-		After:  check,
+		After: func(ctx context.Context, cast *demo.Cast, net *parley.Network, outside *demo.Outside) error {
+			return errors.Join(errors.Join(d.wrong...), check(ctx, cast, net, outside))
+		},
 	})
 	if report.Lost > 0 {
 		err = errors.Join(err, fmt.Errorf("lost = %d, want 0", report.Lost))
@@ -58,19 +65,18 @@ func crash(ctx context.Context, o options) error {
 	if ctx.Err() != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
-	return errors.Join(err, errors.Join(d.wrong...))
+	return err
 }
 
-// newPlan decides by the seed who is killed when within a time: the broker in a third of the rounds, some service in the
-// others, one kill in each part of the time.
+// newPlan decides by the seed who is killed when within a time: the broker in a third of the rounds, an owner of
+// operations in another, any other service in the rest, one kill in each part of the time.
 func newPlan(o options, within time.Duration) []round {
 	random := rand.New(rand.NewPCG(o.seed, 2))
+	others := slices.DeleteFunc(slices.Concat(shop.Services(), bank.Services()), func(s string) bool { return slices.Contains(owners(), s) })
 	plan := make([]round, o.rounds)
 	for i := range plan {
-		plan[i].victim = broker
-		if i >= (o.rounds+2)/3 {
-			plan[i].victim = shop.Services()[random.IntN(len(shop.Services()))]
-		}
+		among := [][]string{{broker}, owners(), others}[i%3]
+		plan[i].victim = among[random.IntN(len(among))]
 	}
 	random.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
 	for i := range plan {
@@ -93,32 +99,50 @@ type disturber struct {
 	wrong []error
 }
 
-// run kills one after another.
+// run kills one after another, while it waits for operations that are under way; it returns when all of these waits have.
 func (d *disturber) run(ctx context.Context, cast *demo.Cast, net *parley.Network) {
+	client, err := parley.NewClient("waiter", net)
+	if err != nil {
+		d.wrong = append(d.wrong, err)
+		return
+	}
 	began := time.Now()
+	waits := waits{client: client}
 	for i, r := range d.plan {
 		pause(ctx, r.at-time.Since(began))
 		if ctx.Err() != nil {
-			return
+			break
 		}
 		if !slices.Contains(cast.Names(), r.victim) {
-			r.victim = "billing" // instead of one that has not joined yet
+			r.victim = "billing" // instead of one that has not joined yet, or is stopped at the moment
 		}
-		before := instances(net, r.victim)
-		killed := time.Now()
-		if err := cast.Kill(r.victim); err != nil {
+		if err := waits.begin(ctx, cast); err != nil {
 			d.wrong = append(d.wrong, fmt.Errorf("round %d: %w", i+1, err))
-			continue
 		}
-		for !recovered(net, r.victim, before) && time.Since(killed) < recoverLimit && ctx.Err() == nil {
-			pause(ctx, 50*time.Millisecond)
-		}
-		took := time.Since(killed)
-		cast.Sayf("round %d of %d: %s was killed, and was there again after %v", i+1, len(d.plan), r.victim, took.Round(10*time.Millisecond))
-		if took >= recoverLimit {
-			d.wrong = append(d.wrong, fmt.Errorf("round %d: %s was not there again within %v", i+1, r.victim, recoverLimit))
+		if err := kill(ctx, cast, net, r.victim, fmt.Sprintf("round %d of %d", i+1, len(d.plan))); err != nil {
+			d.wrong = append(d.wrong, err)
 		}
 	}
+	d.wrong = append(d.wrong, waits.end()...)
+	cast.Sayf("%d waits for operations lasted over a kill, %d of them have returned", waits.begun, waits.returned)
+}
+
+// kill kills a process and waits until it is there again.
+func kill(ctx context.Context, cast *demo.Cast, net *parley.Network, victim, round string) error {
+	before := instances(net, victim)
+	killed := time.Now()
+	if err := cast.Kill(victim); err != nil {
+		return fmt.Errorf("%s: %w", round, err)
+	}
+	for !recovered(net, victim, before) && time.Since(killed) < recoverLimit && ctx.Err() == nil {
+		pause(ctx, 50*time.Millisecond)
+	}
+	took := time.Since(killed)
+	cast.Sayf("%s: %s was killed, and was there again after %v", round, victim, took.Round(10*time.Millisecond))
+	if took >= recoverLimit {
+		return fmt.Errorf("%s: %s was not there again within %v", round, victim, recoverLimit)
+	}
+	return nil
 }
 
 // recovered reports whether a process has an instance that it had not before; the broker's is its collector, which

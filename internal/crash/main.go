@@ -1,6 +1,8 @@
-// Command crash tells the demo's story while it ends processes with kill -9: services, and the one that runs the broker.
-// Afterwards nothing that was confirmed may be lost, each trail must agree with the outside logs or mark its gap, and
-// every Await must return. Its exit code is 1 otherwise.
+// Command crash tells the demo's story while it ends processes with kill -9: services of the shop and of the bank, among
+// them those that own operations, and the process that runs the broker. Afterwards nothing that was confirmed may be lost,
+// each trail must agree with the outside logs or mark its gap, and every Await must return. Every operation must have
+// ended as its request implies, none of its steps may have begun again after a later one had, what it did must be undone
+// exactly where it failed, and every Wait must return. Its exit code is 1 otherwise, and everything is kept.
 package main
 
 import (
@@ -16,7 +18,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	o := options{out: os.Stdout}
-	flag.IntVar(&o.rounds, "rounds", 10, "how often a process is killed")
+	flag.IntVar(&o.rounds, "rounds", 30, "how often a process is killed")
 	flag.StringVar(&o.parley, "parley", "bin/parley", "the parley binary")
 	flag.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "decides who is killed and when (default: a random one)")
 	flag.Parse()

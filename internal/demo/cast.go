@@ -16,7 +16,8 @@ import (
 // Cast is the processes of the demo. It starts again whatever ends without having been told to. Safe for concurrent use.
 type Cast struct {
 	executable string
-	logs       string   // directory
+	logs       string   // directory of what the processes log
+	outside    string   // directory of the outside logs
 	env        []string // of each process
 	tell       *teller
 	fail       context.CancelCauseFunc // called when a process cannot be kept running
@@ -38,9 +39,11 @@ const (
 
 // newCast makes an empty cast, which its close ends.
 func newCast(executable, dir, runtimeDir string, tell *teller, fail context.CancelCauseFunc) (*Cast, error) {
-	c := &Cast{executable: executable, logs: filepath.Join(dir, "logs"), tell: tell, fail: fail, starts: make(chan func())}
-	if err := os.MkdirAll(c.logs, 0o700); err != nil {
-		return nil, fmt.Errorf("directory of the logs: %w", err)
+	c := &Cast{executable: executable, logs: filepath.Join(dir, "logs"), outside: filepath.Join(dir, "outside"), tell: tell, fail: fail, starts: make(chan func())}
+	for _, dir := range []string{c.logs, c.outside} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("directory of logs: %w", err)
+		}
 	}
 	for _, entry := range os.Environ() {
 		if !strings.HasPrefix(entry, "PARLEY_") { // nothing of the user's own network
@@ -77,6 +80,9 @@ func (c *Cast) Kill(name string) error {
 	}
 	return nil
 }
+
+// Outside reads the outside logs.
+func (c *Cast) Outside() (*Outside, error) { return ReadOutside(c.outside) }
 
 // Sayf tells a line of the story.
 func (c *Cast) Sayf(format string, args ...any) { c.tell.sayf("", format, args...) }

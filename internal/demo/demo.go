@@ -13,7 +13,11 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/network"
+
+	"github.com/parley-io/parley/examples/bank/bank"
+	"github.com/parley-io/parley/examples/shop/shop"
 )
 
 // Run starts the processes, tells the story, ends everything in order, and reports. It returns when none of its
@@ -39,7 +43,7 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 		return report, err
 	}
 	report, err = s.tell(telling, life)
-	return report, errors.Join(err, s.close(context.WithoutCancel(ctx), err != nil || report.Lost > 0))
+	return report, errors.Join(err, s.close(context.WithoutCancel(ctx), err != nil || report.Lost > 0 || len(report.wrong) > 0))
 }
 
 // show is a running demo.
@@ -57,6 +61,9 @@ type show struct {
 	dead     bool               // it was told that there are dead letters
 	joined   bool               // the late joiner
 	told     bool               // the story, to its end
+
+	meanwhile []parley.MessageID // what was asked for while the owner was away, until all of it has ended
+	queued    int                // how many those were
 }
 
 // open prepares a place for the show.
@@ -71,10 +78,8 @@ func open(o Options, fail context.CancelCauseFunc) (s *show, err error) {
 	if s.dir, err = filepath.Abs(s.dir); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{s.runtimeDir(), s.outsideDir()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
+	if err := os.MkdirAll(s.runtimeDir(), 0o700); err != nil {
+		return nil, err
 	}
 	if s.cast, err = newCast(o.Executable, s.dir, s.runtimeDir(), s.teller, fail); err != nil {
 		return nil, err
@@ -121,34 +126,43 @@ func (s *show) broker(ctx context.Context) error {
 	if s.view, err = look(ctx, dev); err != nil {
 		return err
 	}
-	s.print(fmt.Sprintf(`parley demo: a shop of 8 services, a process each, beside an embedded broker; nothing leaves this machine
+	s.print(fmt.Sprintf(`parley demo: a shop and a bank, a process for each of their %d services, beside an embedded broker;
+nothing leaves this machine
 
   HTTP     %s
   Data     %s%s
   Look     in another terminal, after: export PARLEY_RUNTIME_DIR=%s
-`, dev.HTTP, s.dir, map[bool]string{true: " (removed at the end; --data DIR keeps it)"}[s.scratch], s.runtimeDir()))
+`, len(shop.Services())+len(bank.Services()), dev.HTTP, s.dir, map[bool]string{true: " (removed at the end; --data DIR keeps it)"}[s.scratch], s.runtimeDir()))
 	return nil
 }
 
-// service starts the process of a service.
-func (s *show) service(name string) error {
-	args := []string{"shop", name, "--quick", "--journal", s.outsideDir()}
-	if name == "storefront" {
-		args = append(args, "--orders", strconv.FormatFloat(s.Orders, 'f', -1, 64), "--seed", strconv.FormatUint(s.Seed, 10))
+// shop starts the process of a service of the shop; customers come to the storefront with so many orders in a second.
+func (s *show) shop(name string, orders float64) error {
+	args := []string{"shop", name, "--quick", "--journal", s.cast.outside}
+	if name == front {
+		args = append(args, "--orders", strconv.FormatFloat(orders, 'f', -1, 64), "--seed", strconv.FormatUint(s.Seed, 10))
+	}
+	return s.cast.start(name, args...)
+}
+
+// bank starts the process of a service of the bank.
+func (s *show) bank(name string) error {
+	args := []string{"bank", name, "--quick", "--journal", s.cast.outside}
+	if name == applicants {
+		args = append(args, "--applications", strconv.FormatFloat(s.Applications, 'f', -1, 64), "--seed", strconv.FormatUint(s.Seed, 10))
 	}
 	return s.cast.start(name, args...)
 }
 
 // outside reads the outside logs.
 func (s *show) outside() (*Outside, error) {
-	o, err := ReadOutside(s.outsideDir())
+	o, err := s.cast.Outside()
 	if err == nil {
 		o.Joined = s.joined
 	}
 	return o, err
 }
 
-func (s *show) outsideDir() string { return filepath.Join(s.dir, "outside") }
 func (s *show) runtimeDir() string { return filepath.Join(s.dir, "run") }
 
 // runtime is what the broker's process says of itself once it can be found.

@@ -32,15 +32,21 @@ func TestTheWholeStoryIsToldAndNothingIsLost(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r, json.RejectUnknownMembers(true)); err != nil {
 		t.Fatalf("standard output is not one JSON object: %v\n%s", err, &out)
 	}
+	if m := regexp.MustCompile(`meanwhile (\d+) loans were asked for`).FindStringSubmatch(story.String()); m != nil {
+		r.queued, _ = strconv.Atoi(m[1]) // digits
+	}
 	if broken := r.Broken(); len(broken) > 0 {
-		t.Errorf("%q: exit code 0, want 1", broken)
+		t.Errorf("%q: exit code 0, want 1; its story:\n%s", broken, &story)
 	}
 	if r.FirstMessageMS <= 0 || r.FirstMessageMS > 5000 {
 		t.Errorf("the first message was handled after %d ms, want less than 5000", r.FirstMessageMS)
 	}
+	if !strings.Contains(story.String(), "loans is decided") {
+		t.Errorf("the story does not tell how the owner's absence ended; it is:\n%s", &story)
+	}
 	rest := story.String()
 	for _, step := range []string{
-		"first order", "fails on purpose", "OPEN", "dead letter", "works again", "closed", "redriven messages handled",
+		"first order", "parley follow order-", "first loan", "parley follow loan-", "fails on purpose", "OPEN", "dead letter", "works again", "closed", "redriven messages handled",
 		"analytics joins late", "customers stop ordering", "lost: 0",
 	} {
 		_, after, ok := strings.Cut(rest, step)

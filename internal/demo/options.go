@@ -14,7 +14,7 @@ import (
 // Options of [Run]. The zero value runs until ctx is done and tells nobody.
 type Options struct {
 	// Executable is the parley binary that is run for the broker ("parley dev") and for each service ("parley shop
-	// NAME"); "" = the one that runs now.
+	// NAME", "parley bank NAME"); "" = the one that runs now.
 	Executable string
 	// Data is where everything is kept: the broker's data, the outside logs, what the processes log. "" = a temporary
 	// directory that is removed at the end, unless something was lost.
@@ -22,14 +22,16 @@ type Options struct {
 	// Duration is how long the story takes; its steps are drawn together below a minute and apart above. 0 = a story of a minute,
 	// and then the shop goes on until ctx is done; otherwise at least [MinDuration].
 	Duration time.Duration
-	// Seed is of what the customers order, not of when.
+	// Seed is of what customers order and applicants want, not of when.
 	Seed uint64
 	// Orders are those placed in a second; 0 = 4.
 	Orders float64
+	// Applications are those for loans in a second; 0 = half as many as Orders.
+	Applications float64
 	// Out takes the story, a line each; nil = nobody.
 	Out io.Writer
 
-	// Beside, if not nil, runs beside the story from the first order on. Customers order until both have ended. Its ctx is
+	// Beside, if not nil, runs beside the story from the first loan on. Customers order until both have ended. Its ctx is
 	// done when the story is told to end early.
 	Beside func(ctx context.Context, cast *Cast, net *parley.Network)
 	// After, if not nil, is called when everything has been counted and still runs. Its error is one of Run.
@@ -46,10 +48,11 @@ func (o Options) normal() (Options, error) {
 	if o.Duration != 0 && o.Duration < MinDuration {
 		return o, fmt.Errorf("demo: duration %v: want 0 (until the end) or at least %v", o.Duration, MinDuration)
 	}
-	if o.Orders < 0 {
-		return o, fmt.Errorf("demo: %v orders per second: want more than 0", o.Orders)
+	if o.Orders < 0 || o.Applications < 0 {
+		return o, fmt.Errorf("demo: %v orders and %v applications per second: want more than 0", o.Orders, o.Applications)
 	}
 	o.Orders = cmp.Or(o.Orders, 4)
+	o.Applications = cmp.Or(o.Applications, o.Orders/2)
 	if o.Out == nil {
 		o.Out = io.Discard
 	}

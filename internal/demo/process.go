@@ -24,8 +24,12 @@ type process struct {
 	ended error     // how it did last; written by wait
 }
 
-// stopLimit is how long a process has for an orderly end.
-const stopLimit = 15 * time.Second
+const (
+	// stopLimit is how long a process has for an orderly end.
+	stopLimit = 15 * time.Second
+	// dumpLimit is how long one has that hangs to say where.
+	dumpLimit = 2 * time.Second
+)
 
 // start runs the process, unless it has been told to end.
 func (p *process) start(executable string, env []string) error {
@@ -65,7 +69,7 @@ func (p *process) wait() {
 	}
 }
 
-// end tells the process to end, and kills it when it does not within stopLimit. One that is kept running no more has ended.
+// end tells the process to end, and aborts it when it does not within stopLimit. One that is kept running no more has ended.
 func (p *process) end() error {
 	select {
 	case <-p.gone:
@@ -83,14 +87,30 @@ func (p *process) end() error {
 	select {
 	case <-p.gone:
 	case <-limit.C:
-		_ = p.kill()
-		<-p.gone
-		return fmt.Errorf("%s did not end within %v of being told to", p.name, stopLimit)
+		p.abort()
+		return fmt.Errorf("%s did not end within %v of being told to; where it hung is at the end of %s", p.name, stopLimit, p.log)
 	}
 	if p.ended != nil {
 		return fmt.Errorf("%s ended badly (%w); its log ends with:\n%s", p.name, p.ended, p.tail())
 	}
 	return nil
+}
+
+// abort has the process log what each of its goroutines does, kills it, and returns when it is gone.
+func (p *process) abort() {
+	p.mu.Lock()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // one that knows no signals is just killed
+	}
+	p.mu.Unlock()
+	limit := time.NewTimer(dumpLimit)
+	defer limit.Stop()
+	select {
+	case <-p.gone:
+	case <-limit.C:
+		_ = p.kill()
+		<-p.gone
+	}
 }
 
 func (p *process) kill() error {

@@ -2,16 +2,18 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/parley-io/parley"
 
+	"github.com/parley-io/parley/examples/outside"
 	"github.com/parley-io/parley/examples/shop/shop"
+	"github.com/parley-io/parley/examples/shop/storefront"
 )
 
 // The moments of a story of [FullDuration]; those of others are drawn together or apart.
@@ -30,6 +32,8 @@ const (
 	drainLimit = 60 * time.Second
 	// glance is between two looks at the network.
 	glance = 200 * time.Millisecond
+	// front is the service that customers come to.
+	front = "storefront"
 	// lateJoiner is the service that joins when the others have a history.
 	lateJoiner = "analytics"
 	// cause is what the card processor says while it fails.
@@ -42,12 +46,17 @@ func (s *show) tell(telling, life context.Context) (report Report, err error) {
 	if err != nil {
 		return report, err
 	}
+	if !over(telling) {
+		if err := s.firstLoan(life); err != nil {
+			return report, err
+		}
+	}
 	if err := s.beside(telling, life); err != nil {
 		return report, err
 	}
 	report, err = s.count(life)
 	report.FirstMessageMS = first.Milliseconds()
-	report.cut = !s.told
+	report.cut, report.queued = !s.told, s.queued
 	return report, err
 }
 
@@ -67,7 +76,7 @@ func (s *show) beside(telling, life context.Context) error {
 	return err
 }
 
-// acts are what happens between the first order and the last.
+// acts are what happens between the first loan and the last order.
 func (s *show) acts(telling, life context.Context) error {
 	s.until(telling, breakAt, nil)
 	if !over(telling) {
@@ -77,6 +86,10 @@ func (s *show) acts(telling, life context.Context) error {
 			return err
 		}
 		s.sayf("parley fault list", "the card processor fails on purpose (%q)", cause)
+	}
+	s.until(telling, awayAt, nil)
+	if err := s.absence(telling); err != nil {
+		return err
 	}
 	s.until(telling, healAt, nil)
 	s.until(telling, healLatest, func() bool { return s.noted.Opened > 0 && s.dead })
@@ -101,14 +114,14 @@ func (s *show) acts(telling, life context.Context) error {
 	}
 	s.told = true
 	if s.Duration == 0 {
-		s.sayf("parley tail storefront.v1.sold", "that was the story; the shop goes on, and Ctrl-C ends it")
+		s.sayf("parley tail storefront.v1.sold", "that was the story; shop and bank go on, and Ctrl-C ends them")
 		<-telling.Done()
 	}
 	s.until(telling, lastOrder, nil)
 	return nil
 }
 
-// firstOrder starts the processes, customers last, and waits for the first message that somebody handles. It says how
+// firstOrder starts the processes of the shop, customers last, and waits for the first message that somebody handles. It says how
 // long all that took.
 func (s *show) firstOrder(ctx context.Context) (took time.Duration, err error) {
 	if err := s.broker(ctx); err != nil {
@@ -116,31 +129,33 @@ func (s *show) firstOrder(ctx context.Context) (took time.Duration, err error) {
 	}
 	var backend []string
 	for _, name := range shop.Services() {
-		if name != "storefront" && name != lateJoiner {
+		if name != front && name != lateJoiner {
 			backend = append(backend, name)
 		}
 	}
 	for _, name := range backend {
-		if err := s.service(name); err != nil {
+		if err := s.shop(name, 0); err != nil {
 			return 0, err
 		}
 	}
 	if err := s.wait(ctx, startLimit, "the services of the shop", func() bool { return s.view.there(backend...) }); err != nil {
 		return 0, err
 	}
-	if err := s.service("storefront"); err != nil {
+	if err := s.shop(front, s.Orders); err != nil {
 		return 0, err
 	}
-	var o *Outside
-	if err := s.wait(ctx, startLimit, "the first order", func() bool {
-		o, err = s.outside()
+	if err := s.wait(ctx, startLimit, "the first message", func() bool {
+		o, err := s.outside()
 		return err == nil && len(o.Handled) > 0 && len(o.Confirmed) > 0
 	}); err != nil {
 		return 0, err
 	}
 	took = time.Since(s.began)
-	order := strings.TrimSuffix(string(o.Confirmed[0].ID), "-charge")
-	s.sayf("parley follow "+order, "first order: a chain of calls, two commands, two events")
+	x, err := s.first(ctx, storefront.PlaceOrder.Address(), "the first order")
+	if err != nil {
+		return 0, err
+	}
+	s.sayf("parley follow "+string(x.ID), "first order, an operation: a chain of calls, 2 commands, 2 events")
 	return took, nil
 }
 
@@ -150,7 +165,7 @@ func (s *show) join(telling context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service(lateJoiner); err != nil {
+	if err := s.shop(lateJoiner, 0); err != nil {
 		return err
 	}
 	s.joined, before.Joined = true, true
@@ -158,7 +173,7 @@ func (s *show) join(telling context.Context) error {
 	s.sayf("parley groups list", "%s joins late and replays the history from its start", lateJoiner)
 	replayed := func() bool {
 		now, err := s.outside()
-		return err == nil && !slices.ContainsFunc(history, func(h Handled) bool { return h.Group == lateJoiner && now.Handled[h] == 0 })
+		return err == nil && !slices.ContainsFunc(history, func(h outside.Receipt) bool { return h.Group == lateJoiner && now.Handled[h] == 0 })
 	}
 	s.until(telling, lastOrder, replayed)
 	if replayed() {
@@ -218,6 +233,7 @@ func (s *show) look(ctx context.Context) {
 		s.sayf("parley breakers", "breaker billing→cards closed")
 	}
 	s.noted, s.open = now, open
+	s.lookBack()
 	if s.dead {
 		return
 	}
@@ -227,10 +243,10 @@ func (s *show) look(ctx context.Context) {
 	}
 }
 
-// count ends the orders, waits until all of them are done, and counts.
+// count ends the orders and applications, waits until all of them are done, and counts.
 func (s *show) count(ctx context.Context) (report Report, err error) {
-	s.sayf("", "customers stop ordering; what they ordered is done first")
-	if err := s.cast.end("storefront"); err != nil {
+	s.sayf("parley operations list", "customers stop ordering, applicants too; what is begun is done first")
+	if err := errors.Join(s.cast.end(applicants), s.endOrders(ctx)); err != nil {
 		return report, err
 	}
 	o, err := s.drain(ctx)
@@ -239,7 +255,7 @@ func (s *show) count(ctx context.Context) (report Report, err error) {
 	}
 	report = count(o)
 	report.Breaker = s.noted
-	commands := make([]Confirmed, 0, report.Commands.Sent)
+	commands := make([]outside.Message, 0, report.Commands.Sent)
 	for _, c := range o.Confirmed {
 		if c.Style == parley.StyleCommand {
 			commands = append(commands, c)
@@ -259,7 +275,22 @@ func (s *show) count(ctx context.Context) (report Report, err error) {
 	return report, err
 }
 
-// drain waits until everything that was confirmed is handled and no dead letter is left, or drainLimit has passed.
+// endOrders lets no more customers come. Who takes their orders goes on, to end those that are under way.
+func (s *show) endOrders(ctx context.Context) error {
+	before := s.view.instances(front)
+	if err := s.cast.end(front); err != nil {
+		return err
+	}
+	if err := s.shop(front, 0); err != nil {
+		return err
+	}
+	return s.wait(ctx, startLimit, "the "+front+" without customers", func() bool {
+		return slices.ContainsFunc(s.view.instances(front), func(id string) bool { return !slices.Contains(before, id) })
+	})
+}
+
+// drain waits until everything that was confirmed is handled, every operation has ended and no dead letter is left, or
+// drainLimit has passed.
 func (s *show) drain(ctx context.Context) (*Outside, error) {
 	for began := time.Now(); ; rest(ctx, glance) {
 		o, err := s.outside()
@@ -272,7 +303,7 @@ func (s *show) drain(ctx context.Context) (*Outside, error) {
 			s.redrive(ctx)
 			continue
 		}
-		if err == nil && len(o.Lost()) == 0 || time.Since(began) > drainLimit || ctx.Err() != nil {
+		if err == nil && len(o.Lost()) == 0 && len(o.Unfinished()) == 0 || time.Since(began) > drainLimit || ctx.Err() != nil {
 			return o, context.Cause(ctx)
 		}
 	}
@@ -281,6 +312,8 @@ func (s *show) drain(ctx context.Context) (*Outside, error) {
 // sum tells what was counted.
 func (s *show) sum(r Report, o *Outside) {
 	s.sayf("", "calls: %d ok, %d failed", r.Calls.OK, r.Calls.Failed)
+	s.sayf("", "operations: %d started, %d done, %d failed, %d of those for a reason of the business",
+		r.Operations.Started, r.Operations.Done, r.Operations.Failed, r.Operations.FailedForBusiness)
 	s.sayf("", "commands: %d sent, %d handled; %d had been dead letters, %d of them redriven", r.Commands.Sent, r.Commands.Handled, r.Commands.DeadLettered, r.Commands.Redriven)
 	s.sayf("", "events: %d published, %d of %d receipts handled", r.Events.Published, r.Events.Handled, r.Events.Expected)
 	if twice := o.Twice(); twice > 0 {

@@ -16,6 +16,8 @@ import (
 	"github.com/parley-io/parley/network"
 	"github.com/parley-io/parley/policy"
 	"github.com/parley-io/parley/transport/fault"
+
+	"github.com/parley-io/parley/examples/outside"
 )
 
 // view is what the demo sees of the network, and does to it, like anybody beside it.
@@ -47,13 +49,17 @@ func look(ctx context.Context, dev network.Runtime) (*view, error) {
 
 // there reports whether each of some services has an instance.
 func (v *view) there(services ...string) bool {
-	instances := v.net.Directory.Instances()
-	for _, s := range services {
-		if !slices.ContainsFunc(instances, func(i parley.Instance) bool { return i.Service == s }) {
-			return false
+	return !slices.ContainsFunc(services, func(s string) bool { return len(v.instances(s)) == 0 })
+}
+
+// instances are the ids of those of a service.
+func (v *view) instances(service string) (ids []string) {
+	for _, i := range v.net.Directory.Instances() {
+		if i.Service == service {
+			ids = append(ids, i.ID)
 		}
 	}
-	return true
+	return ids
 }
 
 // breakers notes in seen how often the breakers of each instance of a service towards another one have opened and
@@ -110,7 +116,7 @@ func (v *view) redrive(ctx context.Context, cause collector.Cause) (collector.Jo
 
 // deadLetters are how many of some messages have become dead letters, by their trails, and how many of those were
 // redriven since. Those whose records are missing count as neither.
-func (v *view) deadLetters(ctx context.Context, messages []Confirmed) (dead, redriven int, err error) {
+func (v *view) deadLetters(ctx context.Context, messages []outside.Message) (dead, redriven int, err error) {
 	var mu sync.Mutex
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(8)

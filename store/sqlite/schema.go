@@ -49,8 +49,7 @@ create table operations(
 	undo     blob, -- list
 	revision integer not null
 ) strict;
-create index newest on operations(created, id);
-create index newest_of on operations(address, created, id);
+create index newest on operations(created, id, address);
 create index due on operations(wake_at, created, id) where %[1]s;
 create index finished on operations(finished) where finished > %[2]s;
 

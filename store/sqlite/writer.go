@@ -101,6 +101,9 @@ func (w *writer) write(ctx context.Context, lease operation.Lease, batch []opera
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	if len(batch) == 1 { // a statement is a transaction by itself
+		return w.applyAll(ctx, batch)
+	}
 	if _, err := w.begin.ExecContext(ctx); err != nil {
 		return nil, err
 	}

@@ -305,7 +305,8 @@ func (r *receiver) forgetRequests() {
 func (r *receiver) drain() {
 	drained := make(chan struct{})
 	r.sub.SetClosedHandler(func(string) { close(drained) })
-	if !r.b.nc.IsConnected() || r.sub.Drain() != nil {
+	// One that was closed already, when opening another in its place failed, takes the order to drain, and tells nobody.
+	if !r.sub.IsValid() || !r.b.nc.IsConnected() || r.sub.Drain() != nil {
 		_ = r.sub.Unsubscribe() // closed already is fine
 		r.dry = true
 		return

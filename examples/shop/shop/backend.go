@@ -3,11 +3,10 @@ package shop
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/parley-io/parley"
-	"github.com/parley-io/parley/policy"
 
+	"github.com/parley-io/parley/examples/outside"
 	"github.com/parley-io/parley/examples/shop/billing"
 	"github.com/parley-io/parley/examples/shop/cards"
 	"github.com/parley-io/parley/examples/shop/mail"
@@ -19,8 +18,11 @@ import (
 // catalogue is what the shop sells, in cents.
 var catalogue = map[string]int64{"espresso": 250, "cappuccino": 390, "filter": 310, "croissant": 280}
 
+// onShelf is how much of one thing there is at a time.
+const onShelf = 20
+
 // pricesService knows what things cost.
-func pricesService(*parley.Client, *Journal, Options) []parley.Registration {
+func pricesService(*parley.Client, *outside.Log) []parley.Registration {
 	return []parley.Registration{
 		prices.Quote.Handle(func(_ context.Context, item prices.Item) (prices.Price, error) {
 			cents, ok := catalogue[item.SKU]
@@ -32,24 +34,28 @@ func pricesService(*parley.Client, *Journal, Options) []parley.Registration {
 	}
 }
 
-// stockService sets things aside; what they cost it asks the price service, so that an order is a chain of three calls.
-func stockService(client *parley.Client, journal *Journal, _ Options) []parley.Registration {
+// stockService sets things aside; what they cost it asks the price service, so that an order is a chain of calls. Its
+// shelves are filled up by themselves, so there is nothing to remember about an order.
+func stockService(client *parley.Client, log *outside.Log) []parley.Registration {
 	return []parley.Registration{
 		stock.Reserve.Handle(func(ctx context.Context, r stock.Request) (stock.Reservation, error) {
-			if r.Quantity > 20 {
-				return stock.Reservation{}, parley.WithDetails(stock.ErrOutOfStock, stock.Shortage{Left: 20})
+			if r.Quantity > onShelf {
+				return stock.Reservation{}, parley.WithDetails(stock.ErrOutOfStock, stock.Shortage{Left: onShelf})
 			}
 			price, err := prices.Quote.Call(ctx, client, prices.Item{SKU: r.SKU, Quantity: r.Quantity})
-			if err = journal.Called(prices.Quote.Address(), err); err != nil {
+			if err = log.Called(prices.Quote.Address(), err); err != nil {
 				return stock.Reservation{}, err
 			}
 			return stock.Reservation{OrderID: r.OrderID, Cents: price.Cents}, nil
+		}),
+		stock.Release.Handle(func(_ context.Context, r stock.Return) (stock.Released, error) {
+			return stock.Released(r), nil
 		}),
 	}
 }
 
 // cardsService is the card processor, which the demo lets fail on purpose.
-func cardsService(*parley.Client, *Journal, Options) []parley.Registration {
+func cardsService(*parley.Client, *outside.Log) []parley.Registration {
 	return []parley.Registration{
 		cards.Authorize.Handle(func(_ context.Context, p cards.Payment) (cards.Authorization, error) {
 			return cards.Authorization{Reference: "auth-" + p.OrderID}, nil
@@ -58,70 +64,51 @@ func cardsService(*parley.Client, *Journal, Options) []parley.Registration {
 }
 
 // billingService takes the money for orders, through the card processor.
-func billingService(client *parley.Client, journal *Journal, o Options) []parley.Registration {
+func (o Options) billingService(client *parley.Client, log *outside.Log) []parley.Registration {
 	charge := func(ctx context.Context, order billing.Order) error {
 		_, err := cards.Authorize.Call(ctx, client, cards.Payment(order))
-		if err = journal.Called(cards.Authorize.Address(), err); err != nil {
+		if err = log.Called(cards.Authorize.Address(), err); err != nil {
 			return fmt.Errorf("card processor: %w", err)
 		}
-		m, _ := parley.MessageFrom(ctx)
-		return journal.Handled(parley.StyleCommand, m.Address, "-", m.ID)
+		log.HandledCommand(ctx)
+		return nil
 	}
-	return []parley.Registration{billing.Charge.Handle(charge, handling(o)...)}
+	return []parley.Registration{billing.Charge.Handle(charge, o.Handling()...)}
 }
 
 // mailService sends receipts and thanks customers.
-func mailService(_ *parley.Client, journal *Journal, o Options) []parley.Registration {
+func (o Options) mailService(_ *parley.Client, log *outside.Log) []parley.Registration {
 	receipt := func(ctx context.Context, _ mail.Receipt) error {
-		m, _ := parley.MessageFrom(ctx)
-		return journal.Handled(parley.StyleCommand, m.Address, "-", m.ID)
+		log.HandledCommand(ctx)
+		return nil
 	}
 	return []parley.Registration{
-		mail.SendReceipt.Handle(receipt, handling(o)...),
-		storefront.OrderPlaced.Subscribe("mail", noting(journal, "mail"), subscribing(o)...),
+		mail.SendReceipt.Handle(receipt, o.Handling()...),
+		storefront.OrderPlaced.Subscribe("mail", noting(log, "mail"), o.Subscribing()...),
 	}
 }
 
 // warehouseService packs orders.
-func warehouseService(_ *parley.Client, journal *Journal, o Options) []parley.Registration {
-	return []parley.Registration{storefront.OrderPlaced.Subscribe("warehouse", noting(journal, "warehouse"), subscribing(o)...)}
+func (o Options) warehouseService(_ *parley.Client, log *outside.Log) []parley.Registration {
+	return []parley.Registration{storefront.OrderPlaced.Subscribe("warehouse", noting(log, "warehouse"), o.Subscribing()...)}
 }
 
 // fraudService looks at orders.
-func fraudService(_ *parley.Client, journal *Journal, o Options) []parley.Registration {
-	return []parley.Registration{storefront.OrderPlaced.Subscribe("fraud", noting(journal, "fraud"), subscribing(o)...)}
+func (o Options) fraudService(_ *parley.Client, log *outside.Log) []parley.Registration {
+	return []parley.Registration{storefront.OrderPlaced.Subscribe("fraud", noting(log, "fraud"), o.Subscribing()...)}
 }
 
 // analyticsService joins late and replays the history from its start.
-func analyticsService(_ *parley.Client, journal *Journal, o Options) []parley.Registration {
+func (o Options) analyticsService(_ *parley.Client, log *outside.Log) []parley.Registration {
 	return []parley.Registration{
-		storefront.Sold.Subscribe("analytics", noting(journal, "analytics"), append(subscribing(o), parley.FromStart())...),
+		storefront.Sold.Subscribe("analytics", noting(log, "analytics"), append(o.Subscribing(), parley.FromStart())...),
 	}
 }
 
 // noting is the work of a subscriber: to note that it was done.
-func noting(journal *Journal, group string) func(context.Context, storefront.Placed) error {
+func noting(log *outside.Log, group string) func(context.Context, storefront.Placed) error {
 	return func(ctx context.Context, _ storefront.Placed) error {
-		m, _ := parley.MessageFrom(ctx)
-		return journal.Handled(parley.StyleEvent, m.Address, group, m.ID)
+		log.HandledEvent(ctx, group)
+		return nil
 	}
-}
-
-func handling(o Options) (options []parley.HandleOption) {
-	for _, r := range receiving(o) {
-		options = append(options, r)
-	}
-	return options
-}
-
-func subscribing(o Options) (options []parley.SubscribeOption) {
-	for _, r := range receiving(o) {
-		options = append(options, r)
-	}
-	return options
-}
-
-// quickPolicy is for a story of a minute.
-func quickPolicy() policy.Options {
-	return policy.Options{Breaker: policy.BreakerOptions{Open: time.Second, MaxOpen: 4 * time.Second}}
 }

@@ -10,6 +10,9 @@ var API = parley.NewAPI("stock", 1)
 // order is doing it once.
 var Reserve = parley.NewCall[Request, Reservation](API, "reserve", parley.Idempotent())
 
+// Release puts back what was set aside for an order; where nothing was, it does nothing.
+var Release = parley.NewCall[Return, Released](API, "release", parley.Idempotent())
+
 // ErrOutOfStock is an error that Reserve declares, with a [Shortage].
 var ErrOutOfStock = API.NewError("out-of-stock", parley.FailedPrecondition)
 
@@ -29,4 +32,14 @@ type Reservation struct {
 // Shortage says how much there is.
 type Shortage struct {
 	Left int `json:"left"`
+}
+
+// Return is whose items are put back.
+type Return struct {
+	OrderID string `json:"order_id" minLength:"1"`
+}
+
+// Released says that nothing is set aside for an order.
+type Released struct {
+	OrderID string `json:"order_id"`
 }
