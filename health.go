@@ -57,6 +57,9 @@ func (s *Service) unready(stop <-chan struct{}) string {
 	select {
 	case <-stop:
 		return "draining"
+	default:
+	}
+	select {
 	case <-s.ready:
 	default:
 		return "starting"

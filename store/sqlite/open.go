@@ -76,7 +76,7 @@ func create(path string) (string, error) {
 func (j *journal) open(ctx context.Context, file string, o Options) error {
 	var err error
 	// The writer's cache has the pages that a batch changes; what is read comes from the cache of the system mostly.
-	if j.writes, err = sql.Open("sqlite", address(file, "synchronous(full)", "foreign_keys(on)", "cache_size(-2048)")); err != nil {
+	if j.writes, err = sql.Open("sqlite", address(file, "page_size(2048)", "synchronous(full)", "foreign_keys(on)", "cache_size(-2048)")); err != nil {
 		return err
 	}
 	j.writes.SetMaxOpenConns(1)
