@@ -110,6 +110,9 @@ func (c *contract) define(what string, change func()) {
 
 // ready is asked by every verb before it does anything.
 func (c *contract) ready() error {
+	if c == nil {
+		return &Error{Code: FailedPrecondition, NotSent: true, Message: "an Execution that was made by hand or read from somewhere knows its id only; make it with the Execution method of its operation"}
+	}
 	if err := c.api.freeze(); err != nil {
 		return &Error{Code: Internal, Address: c.address, NotSent: true, Message: "the API is defined wrongly", Cause: err}
 	}

@@ -24,9 +24,13 @@ type Execution[O any] struct {
 // with errors.Is; a canceled operation is [ErrCanceled]. While the owner is away, or has not yet taken the request from its
 // queue, Wait waits; an id of which nobody knows for 20 s is NotFound. Giving up changes nothing for the operation.
 func (x Execution[O]) Wait(ctx context.Context, client *Client) (O, error) {
+	if err := x.contract.ready(); err != nil {
+		return *new(O), err
+	}
 	if run, ok := operation.RunFrom(ctx); ok {
 		task := operation.Task{Name: x.contract.address + ".wait", Numbered: true, Kind: operation.KindOperation, Silent: true}
-		return stepped(ctx, run, task, func(ctx context.Context) (O, error) { return x.poll(ctx, client) })
+		var unknown time.Time // since when nobody knows the id
+		return stepped(ctx, run, task, func(ctx context.Context) (O, error) { return x.poll(ctx, client, &unknown) })
 	}
 	s, err := client.await(ctx, x.contract, x.ID)
 	if err != nil {
@@ -36,11 +40,20 @@ func (x Execution[O]) Wait(ctx context.Context, client *Client) (O, error) {
 }
 
 // poll is Wait as a step: it asks for a second, and then again later, so that a long wait costs nothing.
-func (x Execution[O]) poll(ctx context.Context, client *Client) (out O, err error) {
+func (x Execution[O]) poll(ctx context.Context, client *Client, unknown *time.Time) (out O, err error) {
 	s, err := client.status(ctx, x.contract, x.ID, -1, time.Second)
+	if CodeOf(err) != NotFound {
+		*unknown = time.Time{}
+	} else if unknown.IsZero() {
+		*unknown = time.Now()
+	}
 	switch {
+	case CodeOf(err) == NotFound && client.underWay(ctx, x.ID):
+		return out, operation.Again(5 * time.Second) // in its owner's queue
+	case CodeOf(err) == NotFound && time.Since(*unknown) > unknownFor:
+		return out, operation.Final(err)
 	case CodeOf(err) == NotFound:
-		return out, operation.Again(time.Second) // in its owner's queue
+		return out, operation.Again(absent) // short enough to stay in memory
 	case err != nil:
 		return out, err
 	case !s.Done:
@@ -53,7 +66,8 @@ func (x Execution[O]) poll(ctx context.Context, client *Client) (out O, err erro
 	return out, err
 }
 
-// Status is the operation as it is now. Unavailable: its owner can't be reached.
+// Status is the operation as it is now. Unavailable: its owner can't be reached. It is no step in the code of another
+// operation, and nor is Watch: wrap them in [Step] there, because they answer otherwise each time.
 func (x Execution[O]) Status(ctx context.Context, client *Client) (OperationStatus, error) {
 	return client.status(ctx, x.contract, x.ID, 0, 0)
 }
@@ -66,13 +80,28 @@ func (x Execution[O]) Watch(ctx context.Context, client *Client, since int64) (O
 
 // Retry sets a Parked operation going again, after what parked it was mended. FailedPrecondition: it is not Parked.
 func (x Execution[O]) Retry(ctx context.Context, client *Client) error {
-	return client.tell(ctx, x.contract, operationAction{Do: doRetry, ID: x.ID})
+	return x.tell(ctx, client, operationAction{Do: doRetry, ID: x.ID})
 }
 
 // Cancel asks for the operation to be canceled: no step begins any more, what was done is undone, and it is Canceled. It
 // returns when the wish is durable, at the owner or in its queue. An operation that has ended stays as it is.
 func (x Execution[O]) Cancel(ctx context.Context, client *Client, reason string) error {
-	return client.tell(ctx, x.contract, operationAction{Do: doCancel, ID: x.ID, Reason: reason})
+	return x.tell(ctx, client, operationAction{Do: doCancel, ID: x.ID, Reason: reason})
+}
+
+// tell does something to the operation; in the code of another one it is a step.
+func (x Execution[O]) tell(ctx context.Context, client *Client, a operationAction) error {
+	if err := x.contract.ready(); err != nil {
+		return err
+	}
+	if run, ok := operation.RunFrom(ctx); ok {
+		_, err := verb(ctx, run, x.contract, func(ctx context.Context, id MessageCallOption) (MessageID, error) {
+			return client.raise(ctx, x.contract, a, []RequestOption{id})
+		})
+		return err
+	}
+	_, err := client.raise(ctx, x.contract, a, nil)
+	return err
 }
 
 // resultOf is what a finished operation answers.

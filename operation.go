@@ -93,7 +93,9 @@ func (o *Operation[I, O]) Execution(id MessageID) Execution[O] {
 // function: every verb that is called with its context is a step, and so is what [Step] and [Go] do: its result is
 // kept, and never asked for again. After a crash f runs again from its beginning, and steps that are kept answer at once.
 // So what f does between steps must follow from its input and from the results of steps: no clock, no random numbers, no
-// iteration over maps outside of steps. An error is the failure of the operation, and what [Undo] declared is undone.
+// iteration over maps outside of steps. One goroutine asks for steps, that of f: use [Go] and [Gather] for work in parallel.
+// An error is the failure of the operation, and what [Undo] declared is undone; its text is kept with the operation, and
+// whoever may ask for that sees it, as he sees those of steps.
 //
 // version, from 1, is pinned when an operation is accepted: new ones get the version given here, and those of earlier ones
 // run the code that Earlier registers, until none is left. Change the steps of f only under a new version: a journal

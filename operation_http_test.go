@@ -161,6 +161,16 @@ func TestAnOperationIsAResourceForAnyLanguage(t *testing.T) {
 		t.Errorf("the POST of what has ended = %d %s; want 202 and done", a.status, a.text)
 	}
 
+	for _, odd := range []string{"50%off", "order/17", "a?b#c"} {
+		a := s.do("POST", path, tea, "Idempotency-Key", odd)
+		where := strings.TrimPrefix(a.header.Get("Location"), s.root)
+		if a.status != 202 || string(a.body.ID) != odd {
+			t.Fatalf("POST with the key %q = %d %s; want 202", odd, a.status, a.text)
+		}
+		if a := s.do("POST", where+":cancel", ""); a.status != 202 || string(a.body.ID) != odd {
+			t.Errorf("cancel at its Location %s = %d %s; want it found", where, a.status, a.text)
+		}
+	}
 	s.do("POST", path, tea, "Idempotency-Key", "k-2")
 	if a := s.do("POST", path+"/k-2:cancel?reason=rain", ``); a.status != 202 {
 		t.Errorf("cancel = %d %s; want 202", a.status, a.text)
@@ -188,8 +198,8 @@ func TestAnOperationIsAResourceForAnyLanguage(t *testing.T) {
 			break
 		}
 	}
-	if len(ids) != 2 || ids[0] != "k-2" || ids[1] != "k-1" {
-		t.Errorf("the list page by page = %v; want the newest first, k-2 and k-1", ids)
+	if len(ids) != 5 || ids[0] != "k-2" || ids[4] != "k-1" {
+		t.Errorf("the list page by page = %v; want five, the newest first, k-2 to k-1", ids)
 	}
 	if a := s.do("GET", path+"?status=Succeeded", ""); !strings.Contains(a.text, "k-1") || strings.Contains(a.text, "k-2") {
 		t.Errorf("the list of those that Succeeded = %s; want k-1 only", a.text)

@@ -302,6 +302,93 @@ func TestAnIDIsGoodForOneRequest(t *testing.T) {
 	})
 }
 
+func TestACancelOfWhatIsStillInTheQueueIsKeptWithItsReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		guest := w.client("guest")
+		run, err := cater.Start(t.Context(), guest, order{Table: "1", Drink: "tea"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const reason = "two\nlines"
+		if err := run.Cancel(t.Context(), guest, reason); err != nil {
+			t.Fatalf("Cancel while the owner is away = %v; want nil", err)
+		}
+		kitchen(t, w)
+		if _, err := run.Wait(t.Context(), guest); !errors.Is(err, parley.ErrCanceled) {
+			t.Errorf("Wait = %v; want ErrCanceled", err)
+		}
+		if s, err := run.Status(t.Context(), guest); err != nil || s.Metadata.Reason != reason {
+			t.Errorf("Status = %+v, %v; want the reason %q", s, err, reason)
+		}
+	})
+}
+
+func TestAnExecutionThatKnowsNothingSaysSo(t *testing.T) {
+	ways(t, func(t *testing.T, w *world, strict ...parley.Registration) {
+		kitchen(t, w)
+		c := w.client("planner")
+		w.serve(c, append(strict, plan.Handle(1, func(ctx context.Context, _ order) (price, error) {
+			return cater.Execution("typo").Wait(ctx, c)
+		}))...)
+		began := time.Now()
+		_, err := plan.Call(t.Context(), w.client("guest"), order{Table: "1", Drink: "tea"})
+		if parley.CodeOf(err) != parley.NotFound || time.Since(began) > time.Minute {
+			t.Errorf("waiting for an unknown id in an operation = %v after %v; want NotFound after 20 s", err, time.Since(began))
+		}
+		if _, err := (parley.Execution[price]{ID: "x"}).Wait(t.Context(), c); parley.CodeOf(err) != parley.FailedPrecondition {
+			t.Errorf("Wait of an Execution made by hand = %v; want FailedPrecondition", err)
+		}
+	})
+}
+
+// Each of two parallel parts of a step sends something, and not always in the same order.
+func TestPartsOfAStepKeepTheirIDsWhateverTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var mu sync.Mutex
+		cleaned := map[string]int{}
+		w.serve(w.client("crew"), clean.Handle(func(_ context.Context, o order) error {
+			mu.Lock()
+			defer mu.Unlock()
+			cleaned[o.Table]++
+			return nil
+		}))
+		c := w.client("planner")
+		attempt := 0
+		w.serve(c, plan.Handle(1, func(ctx context.Context, _ order) (price, error) {
+			return parley.Step(ctx, "tables", func(ctx context.Context) (price, error) {
+				attempt++
+				first := attempt == 1
+				tidy := func(table string, after time.Duration) *parley.Future[parley.MessageID] {
+					return parley.Go(ctx, table, func(ctx context.Context) (parley.MessageID, error) {
+						if err := parley.Sleep(ctx, after); err != nil || first && table == "b" {
+							return "", errors.Join(err, errSoldOut)
+						}
+						return clean.Send(ctx, c, order{Table: table, Drink: "none"})
+					})
+				}
+				a, b := tidy("a", time.Second), tidy("b", 0)
+				_, errA := a.Get(ctx)
+				_, errB := b.Get(ctx)
+				if err := errors.Join(errA, errB); err != nil {
+					return price{}, errors.New("again")
+				}
+				return price{Cents: 1}, nil
+			}, parley.Attempts(3))
+		}))
+		if _, err := plan.Call(t.Context(), w.client("guest"), order{Table: "1", Drink: "tea"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if cleaned["a"] != 1 || cleaned["b"] != 1 {
+			t.Errorf("cleaned %v; want each table once", cleaned)
+		}
+	})
+}
+
 func TestOneFunctionServesAsACallAndAsAnOperation(t *testing.T) {
 	ways(t, func(t *testing.T, w *world, strict ...parley.Registration) {
 		c := w.client("cafe")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,7 +154,10 @@ func (s *Service) taking(o *owning) func(context.Context, *transport.Envelope) e
 				return nil
 			}
 		case doCancel:
-			_, err = s.engine.Cancel(ctx, o.address, id, e.Headers[reasonHeader])
+			var a operationAction
+			if err = decodeJSON(e.Body, &a); err == nil {
+				_, err = s.engine.Cancel(ctx, o.address, id, a.Reason)
+			}
 		default:
 			err = &Error{Code: Unimplemented, Message: fmt.Sprintf("action %q", e.Headers[actionHeader])}
 		}
@@ -235,10 +239,10 @@ func (s *Service) answerStart(o *owning, path string) func(context.Context, *tra
 		if err != nil {
 			return nil, err
 		}
-		reply := transport.Reply{Status: 202, Location: path + "/" + snapshot.ID, RetryAfter: time.Second}
+		reply := transport.Reply{Status: 202, Location: path + "/" + url.PathEscape(snapshot.ID), RetryAfter: time.Second}
 		if wait, ok := preferredWait(e); ok && !snapshot.Status.Done() {
-			if snapshot, err = s.watch(ctx, o, snapshot.ID, -1, wait); err != nil {
-				return nil, err
+			if now, err := s.watch(ctx, o, snapshot.ID, -1, wait); err == nil { // else it is accepted all the same
+				snapshot = now
 			}
 			reply.Applied = fmt.Sprintf("wait=%d", int(wait.Seconds()))
 		}
@@ -360,7 +364,7 @@ func (s *Service) answerAction(o *owning, path string) func(context.Context, *tr
 		if err != nil {
 			return nil, err
 		}
-		return answerJSON(statusOf(snapshot, o.phases), transport.Reply{Status: 202, Location: path + "/" + snapshot.ID})
+		return answerJSON(statusOf(snapshot, o.phases), transport.Reply{Status: 202, Location: path + "/" + url.PathEscape(snapshot.ID)})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/transport"
 )
 
@@ -72,6 +73,11 @@ func DescribeInstance(ctx context.Context, client *Client, i Instance) (Descript
 
 // Call asks and waits, as [Call.Call] does.
 func (r *Remote) Call(ctx context.Context, client *Client, body []byte, options ...RequestOption) ([]byte, error) {
+	if run, ok := operation.RunFrom(ctx); ok {
+		return verb(ctx, run, r.contract, func(ctx context.Context, id MessageCallOption) ([]byte, error) {
+			return r.Call(ctx, client, body, append([]RequestOption{id}, options...)...)
+		})
+	}
 	if err := r.fits(StyleCall, body); err != nil {
 		return nil, err
 	}
@@ -90,6 +96,11 @@ func (r *Remote) Call(ctx context.Context, client *Client, body []byte, options 
 // Send sends a command or publishes an event, as [Command.Send] and [Event.Publish] do. key is needed where the contract
 // keeps order by key.
 func (r *Remote) Send(ctx context.Context, client *Client, key string, body []byte, options ...SendOption) (MessageID, error) {
+	if run, ok := operation.RunFrom(ctx); ok {
+		return verb(ctx, run, r.contract, func(ctx context.Context, id MessageCallOption) (MessageID, error) {
+			return r.Send(ctx, client, key, body, append([]SendOption{id}, options...)...)
+		})
+	}
 	if err := r.fits(r.Style, body); err != nil {
 		return "", err
 	}

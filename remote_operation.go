@@ -11,12 +11,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/parley-io/parley/ledger"
+	"github.com/parley-io/parley/operation"
 )
 
 // Start starts an operation, as [Operation.Start] does. While nobody runs who announced the contract, the body is checked
 // by the owner, once it is back.
 func (r *Remote) Start(ctx context.Context, client *Client, body []byte, options ...RequestOption) (Execution[jsontext.Value], error) {
 	x := r.Execution("")
+	if run, ok := operation.RunFrom(ctx); ok {
+		var err error
+		x.ID, err = verb(ctx, run, r.contract, func(ctx context.Context, id MessageCallOption) (MessageID, error) {
+			x, err := r.Start(ctx, client, body, append([]RequestOption{id}, options...)...)
+			return x.ID, err
+		})
+		return x, err
+	}
 	if r.Style != StyleOperation {
 		return x, r.wrong(fmt.Sprintf("is no operation, it is one of style %s", r.Style))
 	}
@@ -34,6 +43,11 @@ func (r *Remote) Execution(id MessageID) Execution[jsontext.Value] {
 
 // Raise tells an operation, as [Signal.Raise] does.
 func (r *Remote) Raise(ctx context.Context, client *Client, id MessageID, signal string, body []byte, options ...RequestOption) (MessageID, error) {
+	if run, ok := operation.RunFrom(ctx); ok {
+		return verb(ctx, run, r.contract, func(ctx context.Context, own MessageCallOption) (MessageID, error) {
+			return r.Raise(ctx, client, id, signal, body, append([]RequestOption{own}, options...)...)
+		})
+	}
 	for _, s := range r.contract.signals {
 		if s.name == signal {
 			if err := s.fits(r.contract, body); err != nil {

@@ -1,6 +1,7 @@
 package parley
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -87,21 +88,22 @@ func (r listRequest) filter(address string) (operation.Filter, error) {
 		}
 	}
 	if r.Page != "" {
-		at, id, ok := strings.Cut(r.Page, "_")
+		at, name, ok := strings.Cut(r.Page, ".")
 		nanos, err := strconv.ParseInt(at, 36, 64)
-		if !ok || err != nil {
+		id, errID := base64.RawURLEncoding.DecodeString(name)
+		if !ok || err != nil || errID != nil {
 			return f, invalidField("page", "want what the page before had as next")
 		}
-		f.After = &operation.Record{ID: id, Created: time.Unix(0, nanos)}
+		f.After = &operation.Record{ID: string(id), Created: time.Unix(0, nanos)}
 	}
 	return f, nil
 }
 
 var openStatuses = []operation.Status{operation.NotStarted, operation.Running, operation.Canceling, operation.Compensating, operation.Parked}
 
-// pageAfter names the page that begins after r.
+// pageAfter names the page that begins after r, so that it can stand in a URL.
 func pageAfter(r operation.Record) string {
-	return strconv.FormatInt(r.Created.UnixNano(), 36) + "_" + r.ID
+	return strconv.FormatInt(r.Created.UnixNano(), 36) + "." + base64.RawURLEncoding.EncodeToString([]byte(r.ID))
 }
 
 func invalidField(name, message string) error {

@@ -19,13 +19,12 @@ func getAddress(operation string) string  { return operation + ".get" }
 func listAddress(operation string) string { return operation + ".list" }
 func actAddress(operation string) string  { return operation + ".act" }
 
-// What travels in the queue of an operation beside requests to start it: the headers of an action, whose body is the
-// signal's payload.
+// What travels in the queue of an operation beside requests to start it: the headers of an action. The body is the
+// signal's payload, or the whole action.
 const (
 	actionHeader    = "parleyaction"    // doSignal, doCancel; none = start
 	operationHeader = "parleyoperation" // the id of the operation
 	signalHeader    = "parleysignal"    // the signal's name
-	reasonHeader    = "parleyreason"    // of a cancel
 )
 
 // What can be done to an operation.
@@ -175,13 +174,8 @@ func (c *Client) status(ctx context.Context, k *contract, id MessageID, since in
 	return s, nil
 }
 
-// tell does something to an operation, at the owner or through its queue.
-func (c *Client) tell(ctx context.Context, k *contract, a operationAction) error {
-	_, err := c.raise(ctx, k, a, nil)
-	return err
-}
-
-// raise is tell with an id of its own, which is also that of the signal.
+// raise does something to an operation, at the owner or through its queue. It has an id of its own, which is also that
+// of a signal.
 func (c *Client) raise(ctx context.Context, k *contract, a operationAction, options []RequestOption) (MessageID, error) {
 	if err := k.ready(); err != nil {
 		return "", err
@@ -205,18 +199,16 @@ func (c *Client) raise(ctx context.Context, k *contract, a operationAction, opti
 	asking, end := c.calling(ctx, k, e)
 	_, err = c.ask(asking, k, e.Address, e, limit)
 	end(err)
-	if err == nil || a.Do == doRetry || !c.wayAround(ctx, err) {
+	queued := c.wayAround(ctx, err) || CodeOf(err) == NotFound && c.broker != nil && c.underWay(ctx, a.ID) // behind its start
+	if err == nil || a.Do == doRetry || !queued {
 		return MessageID(e.ID), err
 	}
-	e.Body = a.Body
-	if len(e.Body) == 0 {
-		e.Body = []byte("{}")
-	}
-	headers := map[string]string{actionHeader: a.Do, operationHeader: string(a.ID), signalHeader: a.Name, reasonHeader: a.Reason}
-	for name, value := range headers {
-		if value != "" {
-			Header(name, value).request(e)
-		}
+	e.Address = k.address
+	Header(actionHeader, a.Do).request(e)
+	Header(operationHeader, string(a.ID)).request(e)
+	if a.Do == doSignal {
+		Header(signalHeader, a.Name).request(e)
+		e.Body = a.Body
 	}
 	return MessageID(e.ID), c.enqueueAction(ctx, k, e)
 }

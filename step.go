@@ -77,6 +77,9 @@ func Go[T any](ctx context.Context, name string, f func(context.Context) (T, err
 		future := run.Go(ctx, task)
 		return &Future[T]{get: func(ctx context.Context) (T, error) { return resultOfStep[T](future.Get(ctx)) }}
 	}
+	if step, ok := operation.StepFrom(ctx); ok { // so that the order in which they run does not change their ids
+		ctx = step.Branch(ctx, name)
+	}
 	var v T
 	var err error
 	done := make(chan struct{})
