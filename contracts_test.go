@@ -20,6 +20,8 @@ var (
 	cater = parley.NewOperation[order, price](cafe, "cater", parley.Timeout(7*24*time.Hour), parley.Phases("cafe.v1.get-price", "deposit", "confirmed", "cook"))
 	plan  = parley.NewOperation[order, price](cafe, "plan")
 
+	measure = parley.NewOperation[order, ratio](cafe, "measure")
+
 	confirmed = parley.NewSignal[confirmation](cater, "confirmed")
 
 	priceOf = parley.NewCall[order, price](cafe, "price-of")
@@ -38,6 +40,10 @@ type price struct {
 type order struct {
 	Table string `json:"table"`
 	Drink string `json:"drink" minLength:"1"`
+}
+
+type ratio struct {
+	Value float64 `json:"value"`
 }
 
 type confirmation struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -549,6 +550,27 @@ func TestWhatIsWrongWithTheCodeParksTheOperationAndLosesNothing(t *testing.T) {
 		got, err := plan.Execution("out-of-range").Wait(t.Context(), guest)
 		if err != nil || got.Cents != 7 {
 			t.Errorf("Wait for a parked operation whose code was mended = %v, %v; want its result", got, err)
+		}
+	})
+}
+
+func TestAResultThatCannotBeKeptUndoesNothing(t *testing.T) {
+	ways(t, func(t *testing.T, w *world, strict ...parley.Registration) {
+		undone := false
+		w.serve(w.client("lab"), append(strict, measure.Handle(1, func(ctx context.Context, _ order) (ratio, error) {
+			parley.Undo(ctx, "spill", func(context.Context) error { undone = true; return nil })
+			_, err := parley.Step(ctx, "pour", func(context.Context) (int, error) { return 1, nil })
+			return ratio{math.NaN()}, err
+		}))...)
+		guest := w.client("guest")
+		run, err := measure.Start(t.Context(), guest, order{Table: "1", Drink: "tea"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		s, err := run.Status(t.Context(), guest)
+		if err != nil || s.Status != operation.Parked || !strings.Contains(s.Metadata.Parked, "can't be kept") || undone {
+			t.Errorf("Status = %v %q, undone %v, %v; want it Parked and nothing undone", s.Status, s.Metadata.Parked, undone, err)
 		}
 	})
 }

@@ -44,8 +44,8 @@ func Attempts(n int) StepOption {
 	return limitOption(func(l *limits) { l.attempts = n })
 }
 
-// Within bounds a step with all its attempts, the wait for a signal, or a gathering. The time goes on while the
-// process is down.
+// Within bounds a step with all its attempts, the wait for a signal, or a gathering. The time of a wait goes on while the
+// process is down; that of a step that was cut off in an attempt begins anew.
 func Within(d time.Duration) WithinOption {
 	if d <= 0 {
 		panic(fmt.Sprintf("parley: Within(%v): want more than 0", d))

@@ -146,6 +146,7 @@ func (e *Engine) expect(rec *Record) *live {
 	if e.free == 0 {
 		return nil
 	}
+	rec.Status = Running
 	l := e.add(rec.ID)
 	l.slot = true
 	e.free--

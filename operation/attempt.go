@@ -31,7 +31,7 @@ func (l *live) execute(ctx context.Context, r *Run, c Code) {
 		if done != nil {
 			done(err)
 		}
-		l.tell(func(now time.Time) {
+		l.post(func(now time.Time) {
 			if returned && trouble == "" {
 				l.m.returned(now, output, err)
 			} else {
@@ -65,7 +65,7 @@ func (l *live) attempt(s *step) {
 		defer func() {
 			stop()
 			cancel(nil)
-			l.tell(func(now time.Time) {
+			l.post(func(now time.Time) {
 				delete(l.cancels, s)
 				l.m.attempted(now, s, v)
 			})

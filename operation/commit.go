@@ -30,8 +30,6 @@ type writer struct {
 	bell    chan struct{}
 	trouble error // of the commit that is being repeated
 	since   time.Time
-
-	alone bool // of the goroutine of run: the batch is one write
 }
 
 // write is what one flush of one operation writes, all in one batch.
@@ -104,7 +102,6 @@ func (w *writer) run(ctx context.Context, s session, lost chan<- struct{}) {
 			w.abandon(batch, err)
 			return
 		}
-		w.alone = len(batch) == 1
 		for _, b := range batch {
 			n := len(b.changes)
 			b.then(outcomes[:n], nil)

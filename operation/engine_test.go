@@ -22,8 +22,8 @@ func TestAnOperationIsAcceptedRunAndAnswered(t *testing.T) {
 			return out, nil
 		}
 	}), func(w *world) {
-		if s := w.accept("1"); s.Status != operation.NotStarted {
-			w.t.Errorf("Accept = %s, want NotStarted", s.Status)
+		if s := w.accept("1"); s.Status != operation.Running {
+			w.t.Errorf("Accept = %s, want Running: there is room", s.Status)
 		}
 		s := w.done("1")
 		if s.Status != operation.Succeeded || string(s.Output) != "inabc" || len(s.Entries) != 3 {

@@ -256,7 +256,7 @@ func TestAKillAtEveryCommitLosesNothing(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) { killed = killAt(t, fails, written, n) })
 				})
 				if !killed || t.Failed() {
-					if n < 8 {
+					if n < 7 { // fewer than 6 commits: how many results share one depends on the scheduler
 						t.Errorf("only %d commits; want more, or nothing was shown", n)
 					}
 					break

@@ -12,10 +12,9 @@ import (
 // patience is how long a result is held for the code's next question or its end, to be written together with it.
 const patience = time.Millisecond
 
-// live is an operation in the memory of this process. One at a time has the turn, and with it the machine: mostly the
-// goroutine of l, see loop, but whoever tells l something (the code, the attempts, the writer) takes the turn himself if
-// it is free, see tell. A turn never blocks. The goroutine alone reads the journal, begins runs and ends them. It ends
-// when the operation has nothing to do here and all of it is durable.
+// live is an operation in the memory of this process. Its goroutine, see loop, owns the machine; the code, the attempts,
+// the writer and callers tell it what happens by post. It never blocks but for reading the journal, and ends when the
+// operation has nothing to do here and all of it is durable.
 type live struct {
 	e       *Engine
 	session session
@@ -24,15 +23,12 @@ type live struct {
 	slot    bool // of Concurrency; guarded by Engine.mu
 	born    bool // it was accepted by this process, and has not run before
 
-	mu     sync.Mutex
-	inbox  []func(now time.Time)
-	taken  bool // somebody has the turn
-	handed bool // it is the goroutine's
-	ended  bool
-	bell   chan struct{} // rings when the goroutine has something to do; capacity 1
+	mu    sync.Mutex
+	inbox []func(now time.Time)
+	ended bool
+	bell  chan struct{} // rings when the inbox is not empty; capacity 1
 
-	// Of who has the turn.
-	timer    *time.Timer // rings at next
+	// Of the goroutine alone.
 	m        *machine // nil = there is no such operation
 	run      *Run
 	undos    map[string]Task
@@ -44,11 +40,24 @@ type live struct {
 	stopping bool
 }
 
+// post has event called by the goroutine of l, soon and in order. It never blocks; false = too late, l has ended.
+func (l *live) post(event func(now time.Time)) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	l.inbox = append(l.inbox, event)
+	select {
+	case l.bell <- struct{}{}:
+	default:
+	}
+	return true
+}
+
 // loop runs the operation, again where it has to. s is what the journal has; nil = to be read.
 func (l *live) loop(ctx context.Context, s *Stored) {
 	defer l.work.Wait()
-	l.timer = time.NewTimer(time.Hour)
-	defer l.timer.Stop()
 	known := l.born
 	for {
 		if s == nil {
@@ -87,10 +96,22 @@ func (l *live) read(ctx context.Context) *Stored {
 
 // live runs one machine, until it is over (false: another one has to be) or nothing is left to do here (true).
 func (l *live) live(ctx context.Context) (done bool) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
 	defer l.leave()
 	for {
 		now := clock()
-		l.turn(now)
+		if l.m != nil {
+			l.m.crowded = l.e.crowded()
+		}
+		for _, event := range l.take() {
+			event(now)
+			l.obey()
+		}
+		if l.m != nil && l.m.code != absent {
+			l.m.settle(now)
+			l.obey()
+		}
 		due := l.begin(ctx, now)
 		l.save(now)
 		if l.m == nil || l.stopping && (l.m.over || l.m.code == absent) {
@@ -105,9 +126,10 @@ func (l *live) live(ctx context.Context) (done bool) {
 				return true
 			}
 		}
-		l.timer.Reset(l.next(now))
-		if l.yield() {
-			l.await()
+		timer.Reset(l.next(now))
+		select {
+		case <-l.bell:
+		case <-timer.C:
 		}
 	}
 }
@@ -122,6 +144,14 @@ func (l *live) next(now time.Time) time.Duration {
 		at = l.held
 	}
 	return at.Sub(now)
+}
+
+func (l *live) take() []func(time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	events := l.inbox
+	l.inbox = nil
+	return events
 }
 
 // begin starts the code if it is due and may run. It reports whether it is due.
@@ -248,14 +278,8 @@ func (l *live) flush(now time.Time, then func([]Outcome, error)) {
 		if then != nil {
 			then(outcomes, err)
 		}
-		if err != nil {
-			return
-		}
-		event := func(now time.Time) { l.durable(now, m, n, changes, outcomes) }
-		if l.writer.alone {
-			l.tell(event)
-		} else {
-			l.post(event) // the writer has no time to take the turn of many
+		if err == nil {
+			l.post(func(now time.Time) { l.durable(now, m, n, changes, outcomes) })
 		}
 	})
 }

@@ -206,12 +206,15 @@ func (m *machine) declare(now time.Time, name string) {
 // returned says that the code has returned.
 func (m *machine) returned(now time.Time, output []byte, err error) {
 	m.code = gone
-	if m.end == goesOn || m.end == fails && m.rec.Error == nil || m.end == stops {
-		if words := m.leftOver(); words != "" {
+	if m.end == goesOn || (m.end == fails || m.end == stops) && m.rec.Error == nil {
+		switch words := m.leftOver(); {
+		case words != "":
 			m.misfit(words)
-		} else if err == nil {
+		case err == nil:
 			m.result = &output
-		} else if m.end == goesOn {
+		case judge(nil, err).unencodable:
+			m.misfit(fmt.Sprintf("the result of the operation can't be kept: %v", kept(err)))
+		case m.end == goesOn:
 			m.fail(kept(err))
 		}
 	}
@@ -316,7 +319,7 @@ func (m *machine) flush(now time.Time) (n int, changes []Change, notes []ledger.
 	m.rec.Revision++
 	m.rec.Updated = now
 	if m.rec.Status == NotStarted {
-		m.rec.Status = Running // as its first entry says, too
+		m.rec.Status, m.dirty = Running, true // it had to wait for room
 	}
 	if m.dirty {
 		rec := m.rec

@@ -10,7 +10,7 @@ import (
 type Status string
 
 const (
-	NotStarted   Status = "NotStarted"   // accepted, not begun
+	NotStarted   Status = "NotStarted"   // accepted, and waits for room
 	Running      Status = "Running"      // begun: its code runs, or waits for a step, a time or a signal
 	Canceling    Status = "Canceling"    // somebody asked for it to be canceled; no step begins any more
 	Compensating Status = "Compensating" // it has failed, and what it did is being undone

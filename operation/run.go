@@ -126,7 +126,7 @@ func (r *Run) call(question func(time.Time, *machine)) {
 	if r.quit { // a deferred function of code that has been told to
 		runtime.Goexit()
 	}
-	r.live.tell(func(now time.Time) { question(now, r.live.m) })
+	r.live.post(func(now time.Time) { question(now, r.live.m) })
 	if !<-r.answer {
 		r.quit = true
 		runtime.Goexit()

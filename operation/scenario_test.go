@@ -106,7 +106,7 @@ func (s *scenario) line(line string) {
 
 func (s *scenario) operation(words []string) {
 	*s = scenario{t: s.t, out: s.out, setting: setting{Service: "loans", Known: true, Jitter: func() float64 { return 1 }}}
-	s.stored.Record = Record{ID: "1", Address: "loans.v1.decide", Version: 1, Status: NotStarted, Created: noon, Updated: noon, Revision: 1}
+	s.stored.Record = Record{ID: "1", Address: "loans.v1.decide", Version: 1, Status: Running, Created: noon, Updated: noon, Revision: 1}
 	for _, w := range words {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {

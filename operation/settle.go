@@ -57,9 +57,7 @@ func (m *machine) conclude(now time.Time) {
 		m.finish(now, Succeeded)
 	case m.end == fails:
 		m.compensate(now)
-	case m.end == stops:
-		m.over = true
-	case m.end == crashes:
+	case m.end == stops, m.end == crashes:
 		m.keepAll()
 		m.over = true
 	case m.end == parks:

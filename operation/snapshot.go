@@ -88,7 +88,7 @@ func (e *Engine) look(id string, read func(*machine)) {
 		return
 	}
 	done := make(chan struct{})
-	if l.tell(func(time.Time) {
+	if l.post(func(time.Time) {
 		if l.m != nil {
 			read(l.m)
 		}

@@ -104,7 +104,7 @@ func (m *machine) begin(now time.Time, s *step) {
 		s.Next = now.Add(s.task.Within)
 	}
 	m.recordStep(now, ledger.Received, s, "")
-	if s.Kind == KindSleep && s.task.Within >= shortly {
+	if s.task.Within >= shortly { // the time goes on while the process is down
 		m.keep(s)
 	}
 }

@@ -153,7 +153,7 @@ func (e *Engine) visit(id string, event func(*live, time.Time)) bool {
 
 // add makes an operation live; e.mu is held.
 func (e *Engine) add(id string) *live {
-	l := &live{e: e, session: e.now, writer: e.writer, id: id, taken: true, bell: make(chan struct{}, 1)}
+	l := &live{e: e, session: e.now, writer: e.writer, id: id, bell: make(chan struct{}, 1)}
 	e.lives[id] = l
 	return l
 }

@@ -158,7 +158,7 @@ func TestListsAndForgetUseAnIndexAndSortNothing(t *testing.T) {
 	}{
 		{operation.Filter{}, "", "newest"},
 		{operation.Filter{After: after}, "", "newest"},
-		{operation.Filter{Address: "x", After: after}, "", "newest_of"},
+		{operation.Filter{Address: "x", After: after}, "", "newest"},
 		{operation.Filter{DueBefore: noon}, "", "due"},
 		{operation.Filter{DueBefore: noon, After: after, Address: "x"}, "", "due"},
 		{operation.Filter{}, forget, "finished"},

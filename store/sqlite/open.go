@@ -28,6 +28,12 @@ const (
 	leastBytes = 256 << 10
 	// readers is how many Loads and Lists read at once; others wait for their turn.
 	readers = 2
+
+	// pageSize is that of a new file. A commit writes each page that it changes as a whole, mostly for a few hundred bytes:
+	// with pages of 4 KiB the commits of an operation take 10 to 15% longer, with 1 KiB nothing is gained.
+	pageSize = "page_size(2048)"
+	// logPages are 4 MiB.
+	logPages = "wal_autocheckpoint(2000)"
 )
 
 // Open opens the journal in a file, which is created with its directory when it does not exist. It fails at once when
@@ -76,7 +82,7 @@ func create(path string) (string, error) {
 func (j *journal) open(ctx context.Context, file string, o Options) error {
 	var err error
 	// The writer's cache has the pages that a batch changes; what is read comes from the cache of the system mostly.
-	if j.writes, err = sql.Open("sqlite", address(file, "page_size(2048)", "synchronous(full)", "foreign_keys(on)", "cache_size(-2048)")); err != nil {
+	if j.writes, err = sql.Open("sqlite", address(file, "synchronous(full)", "foreign_keys(on)", "cache_size(-2048)", pageSize, logPages)); err != nil {
 		return err
 	}
 	j.writes.SetMaxOpenConns(1)

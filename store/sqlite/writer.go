@@ -101,7 +101,7 @@ func (w *writer) write(ctx context.Context, lease operation.Lease, batch []opera
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if len(batch) == 1 { // a statement is a transaction by itself
+	if len(batch) == 1 { // the one statement that writes is a transaction by itself
 		return w.applyAll(ctx, batch)
 	}
 	if _, err := w.begin.ExecContext(ctx); err != nil {
