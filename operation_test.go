@@ -554,6 +554,78 @@ func TestWhatIsWrongWithTheCodeParksTheOperationAndLosesNothing(t *testing.T) {
 	})
 }
 
+func TestStepsFromTwoGoroutinesParkTheOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stop := w.serve(w.client("lab"), plan.Handle(1, func(ctx context.Context, _ order) (price, error) {
+			var both sync.WaitGroup
+			for _, name := range []string{"left", "right"} {
+				both.Go(func() {
+					_, _ = parley.Step(ctx, name, func(ctx context.Context) (int, error) { return 1, parley.Sleep(ctx, time.Second) })
+				})
+			}
+			both.Wait()
+			return price{}, nil
+		}))
+		guest := w.client("guest")
+		run, err := plan.Start(t.Context(), guest, order{Table: "1", Drink: "tea"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		s, err := run.Status(t.Context(), guest)
+		if err != nil || s.Status != operation.Parked || !strings.Contains(s.Metadata.Parked, "two goroutines") {
+			t.Errorf("Status = %v %q, %v; want it Parked with the reason", s.Status, s.Metadata.Parked, err)
+		}
+		stop()
+	})
+}
+
+// refusing is a journal that accepts nothing, as if the disk had become full.
+type refusing struct{ operation.Journal }
+
+func (r refusing) Commit(ctx context.Context, lease operation.Lease, batch []operation.Change) ([]operation.Outcome, error) {
+	for _, c := range batch {
+		if c.Accept != nil {
+			return nil, errors.New("no room")
+		}
+	}
+	return r.Journal.Commit(ctx, lease, batch)
+}
+
+// While the journal can't take an operation, whoever asks for it gets an answer in his time, and the owner can be stopped.
+func TestNobodyWaitsForWhatTheJournalDoesNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		c := w.client("lab")
+		c.Network().Journal = func(ctx context.Context, service string) (operation.Journal, error) {
+			j, err := w.journal(ctx, service)
+			return refusing{j}, err
+		}
+		stop := w.serve(c, plan.Handle(1, func(context.Context, order) (price, error) { return price{Cents: 1}, nil }))
+		guest := w.client("guest")
+		run, err := plan.Start(t.Context(), guest, order{Table: "1", Drink: "tea"})
+		if err != nil {
+			t.Fatalf("Start = %v; want it in the queue", err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := run.Status(ctx, guest); err == nil || time.Since(began) > time.Second {
+			t.Errorf("Status = %v after %v; want an error within a second", err, time.Since(began))
+		}
+		began = time.Now()
+		stop()
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("the owner took %v to stop", took)
+		}
+		w.serve(w.client("lab"), plan.Handle(1, func(context.Context, order) (price, error) { return price{Cents: 1}, nil }))
+		if got, err := run.Wait(t.Context(), guest); err != nil || got.Cents != 1 {
+			t.Errorf("Wait = %v, %v; want it done once there is room", got, err)
+		}
+	})
+}
+
 func TestAResultThatCannotBeKeptUndoesNothing(t *testing.T) {
 	ways(t, func(t *testing.T, w *world, strict ...parley.Registration) {
 		undone := false

@@ -24,7 +24,7 @@ func (l *live) execute(ctx context.Context, r *Run, c Code) {
 			err = panicked(p)
 			l.e.log.ErrorContext(ctx, "the code of an operation panicked", "operation", r.rec.ID, "address", r.rec.Address,
 				"panic", p, "stack", string(debug.Stack()))
-		} else if !returned && !r.quit {
+		} else if !returned && !r.quit.Load() {
 			trouble = "the code has ended its goroutine (runtime.Goexit) instead of returning"
 		}
 		r.ended.Store(true)
@@ -93,7 +93,10 @@ func (l *live) do(ctx context.Context, t Task, st *Step) (v verdict) {
 		ctx, done = l.e.o.Enter(ctx, st.Operation, st)
 	}
 	output, err := t.Do(ctx)
-	return judge(output, err)
+	if v = judge(output, err); v.again {
+		err = nil // it is not ready, and nothing is wrong
+	}
+	return v
 }
 
 // frames are the places nearest to a panic, in a line each.

@@ -241,9 +241,11 @@ func (e *Engine) List(ctx context.Context, f Filter) ([]Record, error) {
 	if err != nil {
 		return nil, e.unreadable(err)
 	}
-	for i := range list { // the journal learns that an operation runs only when its record changes
+	for i := range list { // the journal learns that one that had to wait for room runs when it has something to keep
 		if r := &list[i]; r.Status == NotStarted {
-			e.look(r.ID, func(m *machine) { r.Status, r.Revision, r.Updated = m.rec.Status, m.revision(), m.rec.Updated })
+			if status, ok := look(ctx, e, r.ID, func(m *machine) Status { return m.rec.Status }); ok {
+				r.Status = status
+			}
 		}
 	}
 	return list, nil

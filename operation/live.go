@@ -225,6 +225,9 @@ func (l *live) obey() {
 	for _, s := range o.begin {
 		l.attempt(s)
 	}
+	if len(o.begin) > 0 {
+		l.e.waiters.changed(l.id, false)
+	}
 	if o.goOn || o.quit {
 		l.run.answer <- o.goOn
 	}

@@ -17,8 +17,9 @@ import (
 type Run struct {
 	live   *live
 	rec    *Record
-	answer chan bool // true = go on, false = quit; capacity 1, as the code asks one question at a time
-	quit   bool      // of the goroutine of the code
+	answer chan bool   // true = go on, false = quit; capacity 1, as the code asks one question at a time
+	asking atomic.Bool // one goroutine waits for an answer
+	quit   atomic.Bool // the code was told to end
 	ended  atomic.Bool
 }
 
@@ -123,12 +124,21 @@ func (r *Run) ask(ctx context.Context, t Task, wait bool) (s *step) {
 
 // call asks the machine and waits until the code may go on. If it may not, the goroutine ends here.
 func (r *Run) call(question func(time.Time, *machine)) {
-	if r.quit { // a deferred function of code that has been told to
+	if r.quit.Load() { // a deferred function of code that has been told to
+		runtime.Goexit()
+	}
+	if !r.asking.CompareAndSwap(false, true) {
+		r.live.post(func(now time.Time) {
+			r.live.m.misfit("its code asks for steps from two goroutines at once: use Go for work in parallel")
+			r.live.m.settle(now)
+		})
 		runtime.Goexit()
 	}
 	r.live.post(func(now time.Time) { question(now, r.live.m) })
-	if !<-r.answer {
-		r.quit = true
+	goOn := <-r.answer
+	r.quit.Store(!goOn)
+	r.asking.Store(false)
+	if !goOn {
 		runtime.Goexit()
 	}
 }
@@ -137,8 +147,10 @@ func (r *Run) belongs(ctx context.Context, method string) {
 	if s, ok := StepFrom(ctx); ok {
 		panic(fmt.Sprintf("operation: %s inside of the step %q: only the code of an operation has steps, a step has none", method, s.Key))
 	}
-	if r.ended.Load() {
-		panic(fmt.Sprintf("operation: %s of a run of %s (%s) that has ended: call it from the goroutine of the code only", method, r.rec.ID, r.rec.Address))
+	if r.ended.Load() { // a goroutine that the code has left behind; a panic would end the process
+		r.live.e.log.ErrorContext(ctx, "a goroutine asks for a step of an operation's run that has ended: it ends here; use Go for work in parallel",
+			"method", method, "operation", r.rec.ID, "address", r.rec.Address)
+		runtime.Goexit()
 	}
 }
 

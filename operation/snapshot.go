@@ -36,7 +36,7 @@ func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	active, revision := e.active(id)
+	memory, _ := look(ctx, e, id, func(m *machine) sight { return sight{m.active(), m.revision()} })
 	found, err := session.journal.Load(ctx, id)
 	switch {
 	case err != nil:
@@ -48,13 +48,13 @@ func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
 	if s.Status.Done() {
 		return s, nil
 	}
-	s.Revision = max(s.Revision, revision)
+	s.Revision = max(s.Revision, memory.revision)
 	// What memory says is newer, but what is durable is final.
 	over := make(map[string]bool)
 	for _, x := range s.Entries {
 		over[x.Key] = x.Final()
 	}
-	for _, a := range active {
+	for _, a := range memory.active {
 		if !over[a.Key] {
 			over[a.Key] = true
 			s.Active = append(s.Active, a)
@@ -72,28 +72,34 @@ func (e *Engine) get(ctx context.Context, id, what string) (Snapshot, error) {
 	return s, nil
 }
 
-// active are the steps that are not over, and the revision of what is durable, as the goroutine of an operation that is
-// live knows them.
-func (e *Engine) active(id string) (list []Active, revision int64) {
-	e.look(id, func(m *machine) { list, revision = m.active(), m.revision() })
-	return list, revision
+// sight is what the goroutine of an operation that is live knows beside the journal.
+type sight struct {
+	active   []Active
+	revision int64 // of what is durable
 }
 
-// look has read called by the goroutine of an operation, and waits for it, if the operation is live.
-func (e *Engine) look(id string, read func(*machine)) {
+// look is what read answers in the goroutine of an operation, if it is live and answers before ctx is done or the process
+// drains.
+func look[T any](ctx context.Context, e *Engine, id string, read func(*machine) T) (seen T, ok bool) {
 	e.mu.Lock()
 	l := e.lives[id]
 	e.mu.Unlock()
 	if l == nil {
-		return
+		return seen, false
 	}
-	done := make(chan struct{})
-	if l.post(func(time.Time) {
+	answer := make(chan T, 1)
+	if !l.post(func(time.Time) {
 		if l.m != nil {
-			read(l.m)
+			answer <- read(l.m)
 		}
-		close(done)
+		close(answer)
 	}) {
-		<-done
+		return seen, false
 	}
+	select {
+	case seen, ok = <-answer:
+	case <-ctx.Done():
+	case <-l.session.draining:
+	}
+	return seen, ok
 }

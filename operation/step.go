@@ -133,6 +133,7 @@ func (m *machine) advance(now time.Time, s *step) {
 	}
 	s.state, s.began = runs, true
 	s.Attempt++
+	m.rec.Revision++ // it shows, although it is not written
 	if s.Begun.IsZero() {
 		s.Begun = now
 	}

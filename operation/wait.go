@@ -15,7 +15,7 @@ func (e *Engine) Wait(ctx context.Context, address, id string, since int64) (Sna
 		if err != nil {
 			return Snapshot{}, err
 		}
-		if since >= 0 || !e.goesOn(address, id) { // otherwise there is nothing to read yet
+		if since >= 0 || !e.goesOn(ctx, address, id) { // otherwise there is nothing to read yet
 			s, err := e.Get(context.WithoutCancel(ctx), address, id)
 			if err != nil || s.Status.Done() || since >= 0 && s.Revision != since {
 				return s, err
@@ -34,9 +34,8 @@ func (e *Engine) Wait(ctx context.Context, address, id string, since int64) (Sna
 }
 
 // goesOn reports whether an operation of that address certainly is here and has not come to its end.
-func (e *Engine) goesOn(address, id string) bool {
-	yes := false
-	e.look(id, func(m *machine) { yes = m.rec.Address == address && !m.rec.Status.Done() })
+func (e *Engine) goesOn(ctx context.Context, address, id string) bool {
+	yes, _ := look(ctx, e, id, func(m *machine) bool { return m.rec.Address == address && !m.rec.Status.Done() })
 	return yes
 }
 

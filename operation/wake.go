@@ -161,12 +161,19 @@ func (e *Engine) add(id string) *live {
 // start lets the goroutine of an operation begin; s is what the journal has of it, nil = it reads it itself.
 func (e *Engine) start(l *live, s *Stored) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.state == running {
 		e.now.spawn(l, s)
+		e.mu.Unlock()
 		return
 	}
+	l.mu.Lock()
+	l.ended, l.stopping = true, true
+	l.mu.Unlock()
 	e.release(l)
+	e.mu.Unlock()
+	for _, event := range l.take() { // who has come for it already learns that the process stops
+		event(clock())
+	}
 }
 
 // remove ends the life of an operation in this process, unless something has just come for it.
