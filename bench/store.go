@@ -31,7 +31,8 @@ func startInserter(ctx context.Context, s setup) (actor, string, error) {
 		return nil, "", err
 	}
 	q := url.Values{"_pragma": {
-		"journal_mode(wal)", "synchronous(full)", "cache_size(-2048)", "busy_timeout(5000)", "journal_size_limit(67108864)",
+		"page_size(2048)", // of a new file, before anything else
+		"journal_mode(wal)", "synchronous(full)", "cache_size(-2048)", "busy_timeout(5000)", "journal_size_limit(67108864)", "wal_autocheckpoint(2000)",
 	}}
 	file := url.URL{Scheme: "file", Path: filepath.Join(s.Dir, "bare.db"), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", file.String())

@@ -78,8 +78,12 @@ type sight struct {
 	revision int64 // of what is durable
 }
 
-// look is what read answers in the goroutine of an operation, if it is live and answers before ctx is done or the process
-// drains.
+// glance is how long the goroutine of an operation is waited for, which answers at once unless it waits for the journal
+// itself; what the journal has is the answer then.
+const glance = 100 * time.Millisecond
+
+// look is what read answers in the goroutine of an operation, if it is live and answers within a glance, and before ctx
+// is done or the process drains.
 func look[T any](ctx context.Context, e *Engine, id string, read func(*machine) T) (seen T, ok bool) {
 	e.mu.Lock()
 	l := e.lives[id]
@@ -96,8 +100,11 @@ func look[T any](ctx context.Context, e *Engine, id string, read func(*machine) 
 	}) {
 		return seen, false
 	}
+	limit := time.NewTimer(glance)
+	defer limit.Stop()
 	select {
 	case seen, ok = <-answer:
+	case <-limit.C:
 	case <-ctx.Done():
 	case <-l.session.draining:
 	}
