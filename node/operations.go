@@ -192,8 +192,10 @@ func (d *door) look(ctx, life context.Context, remote *parley.Remote, id parley.
 	for {
 		s, err := d.hold(ctx, life, remote.Execution(id), since, wait-time.Since(began))
 		over := time.Since(began) >= wait || ctx.Err() != nil || life.Err() != nil
-		late := parley.CodeOf(err) == parley.NotFound && time.Since(began) < ledgerDelay && ctx.Err() == nil && life.Err() == nil
+		late := parley.CodeOf(err) == parley.NotFound && time.Since(began) < ledgerDelay && ctx.Err() == nil
 		switch {
+		case late && life.Err() != nil: // nobody will find out whether the ledger gets to know it
+			return s, &parley.Error{Code: parley.Unavailable, Address: remote.Address, ID: string(id), RetryAfter: time.Second, Message: "this node ends; ask again"}
 		case err == nil && (over || s.Done || since >= 0 && s.Revision != since):
 			return s, nil
 		case late && !d.ownerRuns(remote.Address): // the ledger may not know it yet
