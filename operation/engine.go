@@ -91,7 +91,7 @@ func New(codes []Code, o Options) (*Engine, error) {
 		o.Drain = 20 * time.Second
 	}
 	if o.Retain == 0 {
-		o.Retain = 30 * 24 * time.Hour
+		o.Retain = DefaultRetain
 	}
 	if o.Recorder == nil {
 		o.Recorder = ledger.Discard

@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -51,6 +52,25 @@ type Change struct {
 	Signal *Signal
 	// Forget deletes the operations that were Finished before that time, with their steps and signals.
 	Forget time.Time
+}
+
+// Check refuses what is no change; every Journal asks it before it commits anything.
+func (c *Change) Check() error {
+	set := 0
+	for _, is := range []bool{c.Accept != nil, c.Update != nil, c.Entry != nil, c.Signal != nil, !c.Forget.IsZero()} {
+		if is {
+			set++
+		}
+	}
+	switch {
+	case set != 1:
+		return fmt.Errorf("a change of operation %q has %d kinds of change in it; want one", c.Op, set)
+	case (c.Op == "") != !c.Forget.IsZero():
+		return fmt.Errorf("a change has the operation %q; want none with Forget, and one otherwise", c.Op)
+	case c.Accept != nil && c.Accept.ID != c.Op:
+		return fmt.Errorf("a change of operation %q accepts %q; want the same ID", c.Op, c.Accept.ID)
+	}
+	return nil
 }
 
 // Outcome is what became of a Change.

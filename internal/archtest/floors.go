@@ -12,7 +12,8 @@ transport               :
 transport/mem           : transport
 transport/http          : transport  github.com/go-json-experiment/json github.com/google/uuid
 transport/nats          : transport  github.com/nats-io/nats.go github.com/nats-io/nuid github.com/go-json-experiment/json
-transport/nats/embedded : github.com/nats-io/nats-server/v2
+internal/filelock       :
+transport/nats/embedded : internal/filelock  github.com/nats-io/nats-server/v2
 transport/fault         : transport
 transport/transporttest : transport
 ledger                  : transport  github.com/go-json-experiment/json
@@ -22,7 +23,7 @@ delivery/deliverytest   : transport transport/transporttest ledger delivery
 operation               : transport ledger
 operation/journaltest   : transport operation
 store/mem               : transport operation
-store/sqlite            : transport operation  modernc.org/sqlite
+store/sqlite            : transport operation internal/filelock  modernc.org/sqlite
 telemetry               : transport ledger  go.opentelemetry.io/otel/attribute go.opentelemetry.io/otel/codes go.opentelemetry.io/otel/metric
                           go.opentelemetry.io/otel/propagation go.opentelemetry.io/otel/semconv go.opentelemetry.io/otel/trace
 parleyotel              : telemetry  go.opentelemetry.io/otel go.opentelemetry.io/contrib/exporters/autoexport

@@ -2,31 +2,11 @@ package mem
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/parley-io/parley/operation"
 )
-
-// check refuses what is no change.
-func check(c *operation.Change) error {
-	set := 0
-	for _, is := range []bool{c.Accept != nil, c.Update != nil, c.Entry != nil, c.Signal != nil, !c.Forget.IsZero()} {
-		if is {
-			set++
-		}
-	}
-	switch {
-	case set != 1:
-		return fmt.Errorf("a change of operation %q has %d kinds of change in it; want one", c.Op, set)
-	case (c.Op == "") != !c.Forget.IsZero():
-		return fmt.Errorf("a change has the operation %q; want none with Forget, and one otherwise", c.Op)
-	case c.Accept != nil && c.Accept.ID != c.Op:
-		return fmt.Errorf("a change of operation %q accepts %q; want the same ID", c.Op, c.Accept.ID)
-	}
-	return nil
-}
 
 func (d *Database) apply(c *operation.Change) operation.Outcome {
 	s := d.ops[c.Op]

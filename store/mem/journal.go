@@ -40,7 +40,7 @@ func (j *journal) Commit(ctx context.Context, lease operation.Lease, batch []ope
 		return nil, err
 	}
 	for i := range batch {
-		if err := check(&batch[i]); err != nil {
+		if err := batch[i].Check(); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver "sqlite" of database/sql
 
+	"github.com/parley-io/parley/internal/filelock"
 	"github.com/parley-io/parley/operation"
 )
 
@@ -46,7 +47,11 @@ func Open(ctx context.Context, path string, o Options) (operation.Journal, error
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w: choose a file that can be written", path, err)
 	}
-	release, err := lock(file + ".lock")
+	release, err := filelock.Lock(file + ".lock")
+	if held, ok := errors.AsType[*filelock.Held](err); ok {
+		return nil, fmt.Errorf("journal %s: %s has it open: a service that owns operations runs as one process on one journal; "+
+			"stop the other one, or give this service a file of its own (several need a database that they share)", path, held.Owner)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}

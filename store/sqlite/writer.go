@@ -88,7 +88,7 @@ func (w *writer) register(ctx context.Context, worker string) (operation.Lease, 
 // write is one transaction. The context ends the wait for its turn only: a transaction that has begun is ended.
 func (w *writer) write(ctx context.Context, lease operation.Lease, batch []operation.Change) ([]operation.Outcome, error) {
 	for i := range batch {
-		if err := check(&batch[i]); err != nil {
+		if err := batch[i].Check(); err != nil {
 			return nil, err
 		}
 	}
@@ -127,25 +127,6 @@ func (w *writer) applyAll(ctx context.Context, batch []operation.Change) ([]oper
 		}
 	}
 	return outcomes, nil
-}
-
-// check refuses what is no change.
-func check(c *operation.Change) error {
-	set := 0
-	for _, is := range []bool{c.Accept != nil, c.Update != nil, c.Entry != nil, c.Signal != nil, !c.Forget.IsZero()} {
-		if is {
-			set++
-		}
-	}
-	switch {
-	case set != 1:
-		return fmt.Errorf("a change of operation %q has %d kinds of change in it; want one", c.Op, set)
-	case (c.Op == "") != !c.Forget.IsZero():
-		return fmt.Errorf("a change has the operation %q; want none with Forget, and one otherwise", c.Op)
-	case c.Accept != nil && c.Accept.ID != c.Op:
-		return fmt.Errorf("a change of operation %q accepts %q; want the same ID", c.Op, c.Accept.ID)
-	}
-	return nil
 }
 
 func (w *writer) apply(ctx context.Context, c *operation.Change) (operation.Outcome, error) {

@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/parley-io/parley/internal/filelock"
 )
 
 // Server is a running broker. All methods may be called concurrently.
 type Server struct {
 	options server.Options
 	warn    func(string)
-	lock    *os.File
+	release func() error // of the directory
 
 	mu     sync.Mutex
 	now    *server.Server // nil once closed
@@ -45,16 +47,19 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("embedded broker: make the data directory: %w: choose another directory", err)
 	}
-	held, err := lock(filepath.Join(o.Dir, lockFile))
+	release, err := filelock.Lock(filepath.Join(o.Dir, lockFile))
+	if held, ok := errors.AsType[*filelock.Held](err); ok {
+		return nil, fmt.Errorf("embedded broker: take the data directory %s: %s owns it: a directory has one owner; let all services use one broker: run `parley dev`", o.Dir, held.Owner)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: take the data directory %s: %w", o.Dir, err)
 	}
-	s := &Server{warn: o.Warn, lock: held, stop: make(chan struct{}), closed: make(chan struct{})}
+	s := &Server{warn: o.Warn, release: release, stop: make(chan struct{}), closed: make(chan struct{})}
 	if s.options, err = settings(o); err == nil {
 		s.now, err = s.launch(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("embedded broker: start on %s: %w", o.Dir, err), held.Close())
+		return nil, errors.Join(fmt.Errorf("embedded broker: start on %s: %w", o.Dir, err), release())
 	}
 	s.watch.Go(s.watchdog)
 	return s, nil
@@ -101,7 +106,7 @@ func (s *Server) Close(ctx context.Context) error {
 			s.watch.Wait()
 			now.Shutdown()
 			now.WaitForShutdown()
-			_ = s.lock.Close() // ends the lock whatever it answers
+			_ = s.release() // ends the lock whatever it answers
 		}()
 	}
 	select {

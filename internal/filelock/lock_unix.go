@@ -1,6 +1,6 @@
 //go:build unix
 
-package sqlite
+package filelock
 
 import (
 	"errors"
@@ -12,17 +12,17 @@ import (
 	"syscall"
 )
 
-// lock makes this process the owner of a journal, until release or until the process ends in whatever way.
-func lock(path string) (release func() error, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // beside the file that the caller names
+// Lock takes the lock of a file, which it makes where it is missing, until release or until the process ends in whatever
+// way. Where somebody has it, it answers [Held] at once.
+func Lock(path string) (release func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the caller names it
 	if err != nil {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer func() { _ = f.Close() }() // nothing was written
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s has it open: a service that owns operations runs as one process on one journal; "+
-				"stop the other one, or give this service a file of its own (several need a database that they share)", owner(f))
+			return nil, &Held{owner(f)}
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
