@@ -136,33 +136,22 @@ func (s *Service) announceOwner(ctx context.Context, o *owning) {
 // taking is the handler of an operation's queue.
 func (s *Service) taking(o *owning) func(context.Context, *transport.Envelope) error {
 	return func(ctx context.Context, e *transport.Envelope) error {
-		id := e.Headers[operationHeader]
 		var err error
-		switch e.Headers[actionHeader] {
-		case "":
+		if action := e.Headers[actionHeader]; action != "" {
+			_, err = s.act(ctx, o, e)
+			if action == doSignal && CodeOf(err) == FailedPrecondition { // it came too late, and nobody waits for the answer
+				s.client.log.Info("parley: a signal came after the end of its operation", "service", s.client.name, "address", o.address, "message_id", e.ID, "source", e.Source, "err", err)
+				return nil
+			}
+		} else {
 			var invalid *Error
 			if fields := o.in.check(e.Body); len(fields) > 0 {
 				invalid = &Error{Code: InvalidArgument, Message: "the request does not fit the contract", Fields: fields}
 			}
 			_, _, err = s.engine.Accept(ctx, requestOf(o, e, invalid))
-		case doSignal:
-			if err = o.signalFits(e.Headers[signalHeader], e.Body); err == nil {
-				_, err = s.engine.Signal(ctx, o.address, id, signalOf(e, e.Headers[signalHeader], e.Body))
-			}
-			if CodeOf(err) == FailedPrecondition { // it came too late, and nobody waits for the answer
-				s.client.log.Info("parley: a signal came after the end of its operation", "service", s.client.name, "operation_id", id, "signal", e.Headers[signalHeader], "source", e.Source)
-				return nil
-			}
-		case doCancel:
-			var a operationAction
-			if err = decodeJSON(e.Body, &a); err == nil {
-				_, err = s.engine.Cancel(ctx, o.address, id, a.Reason)
-			}
-		default:
-			err = &Error{Code: Unimplemented, Message: fmt.Sprintf("action %q", e.Headers[actionHeader])}
 		}
 		switch CodeOf(err) {
-		case AlreadyExists, InvalidArgument, FailedPrecondition, Unimplemented:
+		case AlreadyExists, InvalidArgument, FailedPrecondition:
 			return Permanent(err)
 		}
 		return err
@@ -183,10 +172,6 @@ func canonical(body []byte) []byte {
 		return body // no JSON
 	}
 	return v
-}
-
-func signalOf(e *transport.Envelope, name string, body []byte) operation.Signal {
-	return operation.Signal{ID: e.ID, Name: name, Body: body, Source: e.Source}
 }
 
 // signalFits checks that the operation has such a signal, and its payload.
@@ -240,11 +225,11 @@ func (s *Service) answerStart(o *owning, path string) func(context.Context, *tra
 			return nil, err
 		}
 		reply := transport.Reply{Status: 202, Location: path + "/" + url.PathEscape(snapshot.ID), RetryAfter: time.Second}
-		if wait, ok := preferredWait(e); ok && !snapshot.Status.Done() {
+		if wait, ok := transport.PreferredWait(e, longestPoll); ok && !snapshot.Status.Done() {
 			if now, err := s.watch(ctx, o, snapshot.ID, -1, wait); err == nil { // else it is accepted all the same
 				snapshot = now
 			}
-			reply.Applied = fmt.Sprintf("wait=%d", int(wait.Seconds()))
+			reply.Applied = transport.AppliedWait(wait)
 		}
 		if snapshot.Status.Done() {
 			reply.RetryAfter = 0
@@ -262,10 +247,10 @@ func (s *Service) answerStatus(o *owning) func(context.Context, *transport.Envel
 		}
 		since, wait := r.Since, min(time.Duration(r.WaitMS)*time.Millisecond, longestPoll)
 		var reply transport.Reply
-		known, conditional := knownRevision(e)
-		if preferred, ok := preferredWait(e); ok {
+		known, conditional := transport.KnownRevision(e)
+		if preferred, ok := transport.PreferredWait(e, longestPoll); ok {
 			wait = preferred
-			reply.Applied = fmt.Sprintf("wait=%d", int(wait.Seconds()))
+			reply.Applied = transport.AppliedWait(wait)
 			if since = -1; conditional {
 				since = known
 			}
@@ -343,29 +328,33 @@ func (s *Service) answerList(o *owning) func(context.Context, *transport.Envelop
 // answerAction signals, cancels or sets going again.
 func (s *Service) answerAction(o *owning, path string) func(context.Context, *transport.Envelope) (*transport.Envelope, error) {
 	return func(ctx context.Context, e *transport.Envelope) (*transport.Envelope, error) {
-		var a operationAction
-		if err := decodeJSON(e.Body, &a); err != nil {
-			return nil, err
-		}
-		var snapshot operation.Snapshot
-		var err error
-		switch a.Do {
-		case doSignal:
-			if err = o.signalFits(a.Name, a.Body); err == nil {
-				snapshot, err = s.engine.Signal(ctx, o.address, string(a.ID), signalOf(e, a.Name, a.Body))
-			}
-		case doCancel:
-			snapshot, err = s.engine.Cancel(ctx, o.address, string(a.ID), a.Reason)
-		case doRetry:
-			snapshot, err = s.engine.Retry(ctx, o.address, string(a.ID))
-		default:
-			err = &Error{Code: InvalidArgument, NotSent: true, Message: fmt.Sprintf("POST %s/ID:%s: want ID:signal?name=NAME, ID:cancel or ID:retry", path, a.Do)}
-		}
+		snapshot, err := s.act(ctx, o, e)
 		if err != nil {
 			return nil, err
 		}
 		return answerJSON(statusOf(snapshot, o.phases), transport.Reply{Status: 202, Location: path + "/" + url.PathEscape(snapshot.ID)})
 	}
+}
+
+// act does what the action in e says, whichever way it came.
+func (s *Service) act(ctx context.Context, o *owning, e *transport.Envelope) (operation.Snapshot, error) {
+	var a operationAction
+	if err := decodeJSON(e.Body, &a); err != nil {
+		return operation.Snapshot{}, err
+	}
+	switch a.Do {
+	case doSignal:
+		if err := o.signalFits(a.Name, a.Body); err != nil {
+			return operation.Snapshot{}, err
+		}
+		return s.engine.Signal(ctx, o.address, string(a.ID), operation.Signal{ID: e.ID, Name: a.Name, Body: a.Body, Source: e.Source})
+	case doCancel:
+		return s.engine.Cancel(ctx, o.address, string(a.ID), a.Reason)
+	case doRetry:
+		return s.engine.Retry(ctx, o.address, string(a.ID))
+	}
+	return operation.Snapshot{}, &Error{Code: InvalidArgument, Address: o.address, NotSent: true,
+		Message: fmt.Sprintf("no action %q: POST …/ID:signal?name=NAME, …/ID:cancel or …/ID:retry", a.Do)}
 }
 
 // describeOperation adds what only operations have.

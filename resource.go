@@ -110,25 +110,6 @@ func invalidField(name, message string) error {
 	return &Error{Code: InvalidArgument, NotSent: true, Message: "the request is wrong", Fields: []Field{{Path: name, Message: message}}}
 }
 
-// preferredWait reads "Prefer: wait=20", seconds as in RFC 7240.
-func preferredWait(e *transport.Envelope) (time.Duration, bool) {
-	for preference := range strings.SplitSeq(e.Headers[transport.HeaderPrefer], ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(preference), "=")
-		seconds, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`))
-		if ok && err == nil && seconds >= 0 && strings.EqualFold(strings.TrimSpace(name), "wait") {
-			return min(time.Duration(seconds)*time.Second, longestPoll), true
-		}
-	}
-	return 0, false
-}
-
-// knownRevision reads the revision in If-None-Match.
-func knownRevision(e *transport.Envelope) (int64, bool) {
-	tag := strings.Trim(strings.TrimPrefix(strings.TrimSpace(e.Headers[transport.HeaderIfNoneMatch]), "W/"), `"`)
-	n, err := strconv.ParseInt(tag, 10, 64)
-	return n, err == nil
-}
-
 // decodeJSON reads a request of Parley's own.
 func decodeJSON(body []byte, v any) error {
 	if err := json.Unmarshal(body, v); err != nil {

@@ -19,13 +19,9 @@ func getAddress(operation string) string  { return operation + ".get" }
 func listAddress(operation string) string { return operation + ".list" }
 func actAddress(operation string) string  { return operation + ".act" }
 
-// What travels in the queue of an operation beside requests to start it: the headers of an action. The body is the
-// signal's payload, or the whole action.
-const (
-	actionHeader    = "parleyaction"    // doSignal, doCancel; none = start
-	operationHeader = "parleyoperation" // the id of the operation
-	signalHeader    = "parleysignal"    // the signal's name
-)
+// actionHeader marks what travels in the queue of an operation beside requests to start it: its value is one of those
+// below, and the body an operationAction.
+const actionHeader = "parleyaction"
 
 // What can be done to an operation.
 const (
@@ -34,7 +30,7 @@ const (
 	doRetry  = "retry"
 )
 
-// operationAction is the request of an operation's act endpoint.
+// operationAction is the request of an operation's act endpoint, and of its queue.
 type operationAction struct {
 	Do     string         `json:"do"`
 	ID     MessageID      `json:"id"`
@@ -205,11 +201,6 @@ func (c *Client) raise(ctx context.Context, k *contract, a operationAction, opti
 	}
 	e.Address = k.address
 	Header(actionHeader, a.Do).request(e)
-	Header(operationHeader, string(a.ID)).request(e)
-	if a.Do == doSignal {
-		Header(signalHeader, a.Name).request(e)
-		e.Body = a.Body
-	}
 	return MessageID(e.ID), c.enqueueAction(ctx, k, e)
 }
 

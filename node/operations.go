@@ -79,7 +79,11 @@ func (d *door) start(ctx, life context.Context, e *transport.Envelope) (*transpo
 	}
 	reply := transport.Reply{Status: 202, Location: locationOf(r.Address, x.ID)}
 	s := waiting(r.Address, x.ID, d.client.Name(), e.Time) // what is certain, whatever can be learned now
-	if wait := preferredWait(e, &reply); wait > 0 || d.ownerRuns(r.Address) {
+	wait, preferred := transport.PreferredWait(e, longestWait)
+	if preferred {
+		reply.Applied = transport.AppliedWait(wait)
+	}
+	if wait > 0 || d.ownerRuns(r.Address) {
 		if now, err := d.look(ctx, life, remote, x.ID, -1, wait); err == nil {
 			s = now
 		}
@@ -94,8 +98,11 @@ func (d *door) get(ctx, life context.Context, e *transport.Envelope) (*transport
 		return nil, err
 	}
 	var reply transport.Reply
-	wait := preferredWait(e, &reply)
-	since, conditional := knownRevision(e)
+	wait, preferred := transport.PreferredWait(e, longestWait)
+	if preferred {
+		reply.Applied = transport.AppliedWait(wait)
+	}
+	since, conditional := transport.KnownRevision(e)
 	s, err := d.look(ctx, life, remote, r.ID, since, wait)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/network"
-	"github.com/parley-io/parley/transport"
 )
 
 const feast = "catering.v1.feast"
@@ -148,29 +147,6 @@ func TestRequestsForOperationsAreReadFromPathQueryAndBody(t *testing.T) {
 	} {
 		if got, err := c.bind([]byte(c.body), c.in); string(got) != c.want || err != nil {
 			t.Errorf("request of %v and %q = %s, %v; want %s", c.in, c.body, got, err, c.want)
-		}
-	}
-}
-
-func TestPreferencesAndConditionsAreReadAndMalformedOnesIgnored(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		prefer, match string
-		wait          time.Duration
-		revision      int64
-	}{
-		{"", "", 0, -1},
-		{"wait=5", `"7"`, 5 * time.Second, 7},
-		{"respond-async, Wait=\"5\"", `W/"7"`, 5 * time.Second, 7},
-		{"wait=3600", "*", longestWait, -1},
-		{"wait=-1, wait=soon", `"-3"`, 0, -1},
-	} {
-		e := &transport.Envelope{Headers: map[string]string{transport.HeaderPrefer: c.prefer, transport.HeaderIfNoneMatch: c.match}}
-		var reply transport.Reply
-		wait := preferredWait(e, &reply)
-		revision, conditional := knownRevision(e)
-		if wait != c.wait || (reply.Applied != "") != (wait > 0) || revision != c.revision || conditional != (revision >= 0) {
-			t.Errorf("Prefer %q, If-None-Match %q = %v %q, %d %v; want %v, %d", c.prefer, c.match, wait, reply.Applied, revision, conditional, c.wait, c.revision)
 		}
 	}
 }

@@ -91,30 +91,6 @@ func first(values map[string][]string, name string) string {
 	return ""
 }
 
-// preferredWait reads "Prefer: wait=20", seconds as in RFC 7240, and notes in the reply that it was honoured; 0 = none.
-func preferredWait(e *transport.Envelope, reply *transport.Reply) time.Duration {
-	for preference := range strings.SplitSeq(e.Headers[transport.HeaderPrefer], ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
-		n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`))
-		if err == nil && n > 0 && strings.EqualFold(strings.TrimSpace(name), "wait") {
-			n = min(n, int(longestWait/time.Second))
-			reply.Applied = fmt.Sprintf("wait=%d", n)
-			return time.Duration(n) * time.Second
-		}
-	}
-	return 0
-}
-
-// knownRevision reads the revision in If-None-Match; -1 = none.
-func knownRevision(e *transport.Envelope) (revision int64, conditional bool) {
-	tag := strings.Trim(strings.TrimPrefix(strings.TrimSpace(e.Headers[transport.HeaderIfNoneMatch]), "W/"), `"`)
-	n, err := strconv.ParseInt(tag, 10, 64)
-	if err != nil || n < 0 {
-		return -1, false
-	}
-	return n, true
-}
-
 // answerStatus shows an operation, which is worth another look until it is Done.
 func answerStatus(s parley.OperationStatus, reply transport.Reply) (*transport.Envelope, error) {
 	if !s.Done {

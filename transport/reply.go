@@ -114,6 +114,33 @@ func (r Reply) Set(e *Envelope) {
 	}
 }
 
+// PreferredWait is how long the one who asks would wait for the answer, as "Prefer: wait=20" says, in seconds as in RFC
+// 7240, but at most that long; ok is false where it says nothing. The answer says so in Reply.Applied.
+func PreferredWait(request *Envelope, most time.Duration) (wait time.Duration, ok bool) {
+	for preference := range strings.SplitSeq(request.Headers[HeaderPrefer], ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		seconds, err := strconv.Atoi(strings.Trim(strings.TrimSpace(value), `"`))
+		if err == nil && seconds >= 0 && strings.EqualFold(strings.TrimSpace(name), "wait") {
+			return time.Duration(min(seconds, int(most/time.Second))) * time.Second, true
+		}
+	}
+	return 0, false
+}
+
+// AppliedWait is what Reply.Applied says of a wait that was honoured.
+func AppliedWait(wait time.Duration) string { return fmt.Sprintf("wait=%d", int(wait.Seconds())) }
+
+// KnownRevision is the revision that the one who asks has already, where ETags are revisions: a number in If-None-Match.
+// -1 and false: there is none.
+func KnownRevision(request *Envelope) (revision int64, ok bool) {
+	tag := strings.Trim(strings.TrimPrefix(strings.TrimSpace(request.Headers[HeaderIfNoneMatch]), "W/"), `"`)
+	n, err := strconv.ParseInt(tag, 10, 64)
+	if err != nil || n < 0 {
+		return -1, false
+	}
+	return n, true
+}
+
 func isLocation(s string) bool {
 	u, err := url.Parse(s)
 	switch {

@@ -66,3 +66,26 @@ func TestReplyOfSaysWhatIsInvalid(t *testing.T) {
 		}
 	}
 }
+
+func TestPreferencesAndConditionsAreReadAndMalformedOnesIgnored(t *testing.T) {
+	t.Parallel()
+	const longestWait = 20 * time.Second
+	for _, c := range []struct {
+		prefer, match string
+		wait          time.Duration
+		revision      int64
+	}{
+		{"", "", 0, -1},
+		{"wait=5", `"7"`, 5 * time.Second, 7},
+		{"respond-async, Wait=\"5\"", `W/"7"`, 5 * time.Second, 7},
+		{"wait=3600", "*", longestWait, -1},
+		{"wait=-1, wait=soon", `"-3"`, 0, -1},
+	} {
+		e := &transport.Envelope{Headers: map[string]string{transport.HeaderPrefer: c.prefer, transport.HeaderIfNoneMatch: c.match}}
+		wait, preferred := transport.PreferredWait(e, longestWait)
+		revision, conditional := transport.KnownRevision(e)
+		if wait != c.wait || preferred != (wait > 0) || revision != c.revision || conditional != (revision >= 0) {
+			t.Errorf("Prefer %q, If-None-Match %q = %v %v, %d %v; want %v, %d", c.prefer, c.match, wait, preferred, revision, conditional, c.wait, c.revision)
+		}
+	}
+}

@@ -12,8 +12,9 @@ const undoing = "undo:"
 // Problems are what is wrong with an operation that should be over, in words: it was lost, it ended otherwise than
 // expected, a step of a stage began again although one of a later stage or an undo had begun, or an undo ran, or did not,
 // where it should not, or should. What a step keeps is durable before a later step begins, and not before the code goes on:
-// so a step of the last stage may begin again after the end of the code, if the process was killed just then. stages are the operation's steps in the order in which they may begin; those
-// of one stage run side by side, and what follows a '.' in a step's name is not a part of it here: "offers.2" is "offers".
+// so a step of the last stage may begin again after the end of the code, if the process was killed just then. stages
+// are the operation's steps in the order in which they may begin; those of one stage run side by side, and what follows
+// a '.' in a step's name is not a part of it here: "offers.2" is "offers".
 func (o *Operation) Problems(stages [][]string) (problems []string) {
 	bad := func(format string, args ...any) {
 		problems = append(problems, fmt.Sprintf("operation %s: ", o.ID)+fmt.Sprintf(format, args...))
