@@ -59,11 +59,9 @@ type Features struct {
 
 // Operator is what people need beside the flow of messages. Each driver's broker implements it too.
 type Operator interface {
-	// Backlog is how many messages wait for a group, those in flight included, and when the oldest was accepted
-	// (zero when unknown or nothing waits).
+	// Backlog is how many messages wait for a group, those in flight included where the broker counts them, and when
+	// the oldest was accepted (zero when unknown or nothing waits).
 	Backlog(ctx context.Context, c Channel, group string) (waiting int64, oldest time.Time, err error)
-	// Groups lists the groups that are registered with a channel, sorted.
-	Groups(ctx context.Context, c Channel) ([]string, error)
 	// RemoveGroup forgets a group and what waits for it. Removing a group that does not exist is fine.
 	RemoveGroup(ctx context.Context, c Channel, group string) error
 	// CancelDelayed removes a message that waits for its NotBefore. It answers an error wrapping

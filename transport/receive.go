@@ -15,6 +15,9 @@ type Position struct {
 // IsZero reports whether p is "now".
 func (p Position) IsZero() bool { return !p.Start && p.Time.IsZero() && p.At == "" }
 
+// HandOver is how long a driver waits for the running handlers of a partition before it passes to another instance.
+const HandOver = 20 * time.Second
+
 // Route says what a Receive wants.
 type Route struct {
 	Channel Channel
@@ -25,7 +28,8 @@ type Route struct {
 	// From matters only when the group is new (or ""). On a Queue it is ignored: a queue's messages wait for
 	// its first receiver.
 	From Position
-	// Until, when set, makes Receive return nil once everything before that position is settled. Streams only.
+	// Until, when set, makes Receive return nil once everything before that position is settled. Streams only. A time
+	// that the broker's clock has passed means all that is stored when Receive begins, at the most; a later one is waited for.
 	Until Position
 	// Credit bounds the unsettled deliveries; nil = 256. See [Credit].
 	Credit *Credit
@@ -44,7 +48,11 @@ type Delivery struct {
 	Valid func() bool
 	// Fence grows with each owner of the partition, for a check where the effect lands; 0 = this broker has none.
 	Fence uint64
-	// Revoked is closed when another instance has the partition: stop. nil = never.
+	// Yield is closed when the partition is about to pass to another instance: settle what nobody has begun with
+	// [Return] at once, in order, and begin nothing more of it. What runs may end; the driver waits for it, but no longer
+	// than [HandOver]. nil = never.
+	Yield <-chan struct{}
+	// Revoked is closed when another instance has, or may have, the partition: stop what runs, too. nil = never.
 	Revoked <-chan struct{}
 	// Settle ends the delivery: exactly once, from any goroutine; it does not block on the network. take gets
 	// deliveries in order per Partition and must not block.

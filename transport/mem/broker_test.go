@@ -75,8 +75,8 @@ func TestDeclareChangesNothingWhenOneChannelIsWrong(t *testing.T) {
 				r.Errorf("Declare = %v, want an error that says %q", err, want)
 			}
 		}
-		if _, err := b.Groups(r.Context(), fresh); !errors.Is(err, transport.ErrNotFound) {
-			r.Errorf("Groups(fresh) = %v, want not found: Declare failed", err)
+		if _, _, err := b.Backlog(r.Context(), fresh, ""); !errors.Is(err, transport.ErrNotFound) {
+			r.Errorf("Backlog(fresh) = %v, want not found: Declare failed", err)
 		}
 		if err := r.handle(r.client, transport.Route{Channel: wrong, Group: "g"}).result(); err == nil || errors.Is(err, errRuns) {
 			r.Errorf("Receive with another form = %v, want an error", err)

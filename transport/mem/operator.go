@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -22,20 +21,6 @@ func (b *Broker) Backlog(ctx context.Context, c transport.Channel, group string)
 		return nil
 	})
 	return waiting, oldest, err
-}
-
-// Groups lists the registered groups. A Queue has none with a name.
-func (b *Broker) Groups(ctx context.Context, c transport.Channel) (names []string, err error) {
-	err = b.operate(ctx, "groups", c, func(c *channel) error {
-		for _, g := range c.groups {
-			if g.name != "" {
-				names = append(names, g.name)
-			}
-		}
-		slices.Sort(names)
-		return nil
-	})
-	return names, err
 }
 
 // RemoveGroup forgets a group and what waits for it; its running Receives return an error wrapping

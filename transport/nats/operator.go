@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -51,17 +50,6 @@ func oldestAfter(ctx context.Context, s jetstream.Stream, sequence uint64, filte
 		}
 	}
 	return oldest, nil
-}
-
-// Groups implements [transport.Operator]. A Queue has none with a name.
-func (b *Broker) Groups(ctx context.Context, c transport.Channel) (names []string, err error) {
-	err = b.operate(ctx, "groups", c, func(jetstream.Stream) error {
-		all, err := b.consumers(ctx, b.names.stream(c.Address))
-		names = slices.DeleteFunc(all, func(name string) bool { return transport.CheckGroup(name) != nil })
-		slices.Sort(names)
-		return err
-	})
-	return names, err
 }
 
 // RemoveGroup implements [transport.Operator]. Running Receives of the group end with an error wrapping

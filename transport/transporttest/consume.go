@@ -248,16 +248,6 @@ func (s *Scene) fanOut(ctx context.Context, b, other transport.Broker, c transpo
 		log.empty(ctx, s, b, c, group)
 		log.verify(s, group, faults)
 	}
-	s.groups(ctx, b, c)
-}
-
-// groups tries what an Operator knows of the three groups of a channel.
-func (s *Scene) groups(ctx context.Context, b transport.Broker, c transport.Channel) {
-	o, _ := b.(transport.Operator) // [backlog] has complained if it is none
-	want := []string{"fraud", "mail", "stock"}
-	if got, err := o.Groups(ctx, c); err != nil || !slices.Equal(got, want) {
-		s.Errorf("%v: Groups = %v, %v; want %v", c.Pattern, got, err, want)
-	}
 }
 
 func identityIsStable(ctx context.Context, s *Scene, site Site) {
