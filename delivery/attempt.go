@@ -39,7 +39,7 @@ func (c *Consumer) worker(ctx context.Context, i int, left *task) {
 
 // work is one attempt, and what precedes the first.
 func (c *Consumer) work(ctx context.Context, t *task) {
-	if revoked(t) || !t.delivery.Valid() {
+	if !t.ours() {
 		c.giveBack(t)
 		return
 	}
@@ -132,16 +132,6 @@ func (c *Consumer) guard(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// revoked reports whether another instance has the partition of t.
-func revoked(t *task) bool {
-	select {
-	case <-t.delivery.Revoked: // nil never is
-		return true
-	default:
-		return false
-	}
 }
 
 // expiry is when a message's lifetime ends; zero = never. A message that was delayed lives from then on.

@@ -28,9 +28,11 @@ type Consumer struct {
 	queue        *queue
 	owners       sync.WaitGroup         // workers, hand-offs and the Receive
 	running      []atomic.Pointer[task] // what each worker handles
+	draining     chan struct{}          // closed when Run begins to drain
 	gaveUp       atomic.Bool            // Run has returned without waiting any longer
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex               // guards what follows
+	watched map[<-chan struct{}]bool // partitions, by their Yield
 	state   runState
 	paused  bool
 	because string
@@ -66,6 +68,7 @@ func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, er
 		overdue:  fmt.Errorf("the handler's deadline of %v is over: %w", s.Timeout, context.DeadlineExceeded),
 		recorder: rec, credit: transport.NewCredit(s.credit()),
 		queue: newQueue(), running: make([]atomic.Pointer[task], s.Concurrency),
+		draining: make(chan struct{}), watched: make(map[<-chan struct{}]bool),
 	}
 	if !s.Retries.Set {
 		c.free, c.keyed = DefaultRetries(false), DefaultRetries(true)
@@ -128,6 +131,7 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 
 // drain ends what Run began. It returns nil when nothing is left.
 func (c *Consumer) drain(cancel context.CancelCauseFunc) error {
+	close(c.draining)
 	for _, t := range c.queue.close() {
 		c.settle(t, transport.Return)
 	}
@@ -170,7 +174,9 @@ func (c *Consumer) take(d *transport.Delivery) {
 	t := &task{delivery: d, ordered: c.subscription.ordered(d.Envelope), attempt: max(d.Envelope.Attempt, 1)}
 	if !c.queue.add(t) {
 		c.settle(t, transport.Return)
+		return
 	}
+	c.heed(t)
 }
 
 func (c *Consumer) settle(t *task, o transport.Outcome) {

@@ -96,11 +96,16 @@ func (q *queue) later(t *task, d time.Duration) bool {
 
 // leave lets the successor of t, which is ended, be ready.
 func (q *queue) leave(t *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.follow(t)
+}
+
+// follow makes what is behind t, which has left, ready. q.mu is held.
+func (q *queue) follow(t *task) {
 	if t.lane == nil {
 		return
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if s := t.lane.behind.pop(); s != nil {
 		q.push(s)
 		return
@@ -136,6 +141,29 @@ func (q *queue) close() (out []*task) {
 		out = l.behind.drain(out)
 	}
 	q.wake.Broadcast()
+	return out
+}
+
+// withdraw takes out what nobody has begun or what waits for a retry among the tasks that yield ends, each key in order.
+func (q *queue) withdraw(yield <-chan struct{}) (out []*task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ends := func(t *task) bool { return t.delivery.Yield == yield }
+	out = q.ready.take(out, ends)
+	for t, timer := range q.waiting {
+		if ends(t) {
+			timer.Stop()
+			delete(q.waiting, t)
+			out = append(out, t)
+		}
+	}
+	heads := out
+	for _, l := range q.lanes {
+		out = l.behind.take(out, ends)
+	}
+	for _, t := range heads {
+		q.follow(t)
+	}
 	return out
 }
 
@@ -191,5 +219,19 @@ func (l *list) drain(out []*task) []*task {
 	for t := l.pop(); t != nil; t = l.pop() {
 		out = append(out, t)
 	}
+	return out
+}
+
+// take moves the tasks that fit from l to out; the others keep their order.
+func (l *list) take(out []*task, fits func(*task) bool) []*task {
+	var rest list
+	for t := l.pop(); t != nil; t = l.pop() {
+		if fits(t) {
+			out = append(out, t)
+		} else {
+			rest.push(t)
+		}
+	}
+	*l = rest
 	return out
 }

@@ -26,7 +26,7 @@ func (c *Consumer) failed(ctx context.Context, t *task, err error) {
 	}
 	c.counts.failed.Add(1)
 	c.record(ledger.Failed, t, ledger.Transition{Reason: reason(err), Took: time.Since(t.began)}, nil)
-	if revoked(t) || ctx.Err() != nil { // the failure may be our own doing
+	if closed(t.delivery.Revoked) || ctx.Err() != nil { // the failure may be our own doing
 		c.giveBack(t)
 		return
 	}
@@ -42,7 +42,7 @@ func (c *Consumer) failed(ctx context.Context, t *task, err error) {
 		return
 	}
 	switch {
-	case here && c.again(t, retries, wait, until):
+	case here && t.ours() && c.again(t, retries, wait, until):
 	case t.ordered || c.delays == 0:
 		c.giveBack(t)
 	default:

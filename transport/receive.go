@@ -50,7 +50,8 @@ type Delivery struct {
 	Fence uint64
 	// Yield is closed when the partition is about to pass to another instance: settle what nobody has begun with
 	// [Return] at once, in order, and begin nothing more of it. What runs may end; the driver waits for it, but no longer
-	// than [HandOver]. nil = never.
+	// than [HandOver]. It is closed no later than Revoked, and one channel serves all deliveries of a partition as long
+	// as one instance has it. nil = never.
 	Yield <-chan struct{}
 	// Revoked is closed when another instance has, or may have, the partition: stop what runs, too. nil = never.
 	Revoked <-chan struct{}

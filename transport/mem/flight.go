@@ -9,7 +9,8 @@ type flight struct {
 	receiver *receiver
 	tenure   tenure
 	fence    uint64
-	index    int // in the group's flights, or landed
+	yield    <-chan struct{} // nil where lanes have no owner
+	index    int             // in the group's flights, or landed
 }
 
 // landed is the index of a flight that has ended.
@@ -24,6 +25,7 @@ func (f *flight) delivery() *transport.Delivery {
 		Accepted:  f.message.accepted,
 		Valid:     f.tenure.valid,
 		Fence:     f.fence,
+		Yield:     f.yield,
 		Revoked:   f.tenure.ended,
 		Settle:    f.settle,
 	}

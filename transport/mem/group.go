@@ -22,12 +22,14 @@ type group struct {
 type lane struct {
 	channel  *channel
 	waiting  fifo[*message]
-	returned []*message // delivered before and given back, the oldest last; all older than waiting
-	out      int        // delivered and not settled
-	shared   bool       // no owner
-	owner    *receiver  // who gets its messages; nil = nobody
-	heir     *receiver  // who shall own it: the owner, or another once nothing is out
-	fence    uint64     // how many owners it had
+	returned []*message    // delivered before and given back, the oldest last; all older than waiting
+	out      int           // delivered and not settled
+	shared   bool          // no owner
+	owner    *receiver     // who gets its messages; nil = nobody
+	heir     *receiver     // who shall own it: the owner, or another once nothing is out
+	fence    uint64        // how many owners it had
+	yield    chan struct{} // of the owner; closed while another is the heir
+	yielding bool          // it is closed
 }
 
 func newGroup(c *channel, name string) *group {
@@ -82,7 +84,7 @@ func (g *group) next(r *receiver) *flight {
 	best.out++
 	f := &flight{
 		message: oldest, lane: best, receiver: r, index: len(g.flights),
-		tenure: r.tenure, fence: best.fence,
+		tenure: r.tenure, fence: best.fence, yield: best.yield,
 	}
 	g.flights = append(g.flights, f)
 	r.unsettled++
@@ -139,6 +141,7 @@ func (g *group) share() {
 			has[l.heir]++
 		}
 		g.handOver(l)
+		l.ask()
 		g.wake(l) // an owner that keeps what it was to give away goes on with it
 	}
 }
@@ -149,9 +152,22 @@ func (g *group) handOver(l *lane) {
 		return
 	}
 	l.owner = l.heir
+	l.yield, l.yielding = make(chan struct{}), false
 	if l.owner != nil {
 		l.fence++
 		l.owner.kick()
+	}
+}
+
+// ask makes the owner of a lane yield while another shall have it.
+func (l *lane) ask() {
+	leaves := l.owner != nil && l.owner != l.heir
+	switch {
+	case leaves && !l.yielding:
+		close(l.yield)
+		l.yielding = true
+	case !leaves && l.yielding:
+		l.yield, l.yielding = make(chan struct{}), false
 	}
 }
 
