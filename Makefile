@@ -4,8 +4,9 @@ GO ?= go
 TOOLS := $(CURDIR)/.tools
 LINT_VERSION := v2.15.0
 LINT := $(TOOLS)/golangci-lint-$(LINT_VERSION)
+SERVERS := $(GO) run ./internal/servers/run
 
-.PHONY: all build quick check test crash bench lint clean
+.PHONY: all build quick check test services services-stop crash bench lint clean
 
 all: build
 
@@ -22,12 +23,18 @@ check: lint ## everything static
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
 	cd bench && $(GO) vet ./... && $(GO) mod tidy -diff
+	cd interop && $(GO) vet ./... && $(GO) mod tidy -diff
 	$(GO) test -count=1 ./internal/archtest
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
 
-test: ## everything that runs
-	$(GO) test -race -shuffle=on ./...
-	cd bench && $(GO) test ./...
+test: ## everything that runs, on real brokers; those that no PARLEY_TEST_… names are installed and started
+	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on ./... && cd bench && $(GO) test ./... && cd ../interop && $(GO) test ./...'
+
+services: ## real brokers that are left running: eval "$$(make -s services)"
+	@$(SERVERS) start
+
+services-stop: ## ends them
+	@$(SERVERS) stop
 
 crash: build ## thirty times kill -9 in the middle of both stories
 	$(GO) run ./internal/crash -rounds 30 -parley bin/parley
@@ -43,5 +50,5 @@ $(LINT):
 	GOBIN=$(TOOLS)/new $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv $(TOOLS)/new/golangci-lint $@
 
-clean:
+clean: services-stop
 	rm -rf bin .tools

@@ -1,0 +1,131 @@
+package servers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// kafkaVersion is the newest of 4.1 that there was when this line was written.
+const kafkaVersion = "4.1.2"
+
+// installKafka answers the directory of Kafka's jars.
+func installKafka(ctx context.Context, log io.Writer) (string, error) {
+	dir, err := cache()
+	if err != nil {
+		return "", err
+	}
+	jars := filepath.Join(dir, "kafka-"+kafkaVersion)
+	noJava := func() bool { return !onPath("java") }
+	noMaven := func() bool { return !exists(jars) && !onPath("mvn") }
+	return jars, errors.Join(
+		alone(ctx, noJava, func() error { return system().install(ctx, log, "default-jre-headless") }),
+		alone(ctx, noMaven, func() error { return system().install(ctx, log, "maven") }),
+		alone(ctx, func() bool { return !exists(jars) }, func() error { return fetchKafka(ctx, log, jars) }),
+	)
+}
+
+// pom names what Kafka consists of.
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>parley</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>` + kafkaVersion + `</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>` + kafkaVersion + `</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+`
+
+// copyDependencies is Maven's goal with its version, so that the same jars come everywhere.
+const copyDependencies = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+// fetchKafka makes the directory of the jars, all of them or none.
+func fetchKafka(ctx context.Context, log io.Writer, jars string) error {
+	sayf(log, "mvn copy-dependencies: Apache Kafka %s, 54 MB, into %s", kafkaVersion, jars)
+	dir, err := os.MkdirTemp(filepath.Dir(jars), "new-kafka-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a left-over directory of a cache
+	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), []byte(pom), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "mvn", "-B", "-ntp", "-q", copyDependencies, "-DincludeScope=runtime", "-DoutputDirectory=jars")
+	cmd.Dir = dir
+	if err := silent(cmd); err != nil {
+		return fmt.Errorf("fetching Apache Kafka %s from Maven's repository: %w", kafkaVersion, err)
+	}
+	return os.Rename(filepath.Join(dir, "jars"), jars)
+}
+
+// kafkaVariables of the environment change what Java does.
+var kafkaVariables = []string{"KAFKA_", "JAVA_TOOL_OPTIONS=", "JDK_JAVA_OPTIONS=", "CLASSPATH="}
+
+// layKafka prepares a broker that is its own controller, and formats its storage.
+func (s *Server) layKafka(ctx context.Context, jars string) error {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return err
+	}
+	ports, err := freePorts(ctx, 2)
+	if err != nil {
+		return err
+	}
+	clients, controller := address(ports[0]), address(ports[1])
+	settings := map[string]string{
+		"process.roles":                                    "broker,controller",
+		"node.id":                                          "1",
+		"controller.quorum.voters":                         "1@" + controller,
+		"controller.listener.names":                        "CONTROLLER",
+		"listeners":                                        "CLIENTS://" + clients + ",CONTROLLER://" + controller,
+		"advertised.listeners":                             "CLIENTS://" + clients,
+		"listener.security.protocol.map":                   "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"inter.broker.listener.name":                       "CLIENTS",
+		"log.dirs":                                         filepath.Join(s.dir, "data"),
+		"broker.session.timeout.ms":                        "3000", // a broker that was killed can't come back before
+		"broker.heartbeat.interval.ms":                     "500",
+		"auto.create.topics.enable":                        "false",
+		"group.initial.rebalance.delay.ms":                 "0",
+		"offsets.topic.replication.factor":                 "1",
+		"transaction.state.log.replication.factor":         "1",
+		"transaction.state.log.min.isr":                    "1",
+		"share.coordinator.state.topic.replication.factor": "1",
+		"share.coordinator.state.topic.min.isr":            "1",
+	}
+	maps.Copy(settings, s.options.Settings)
+	if err := s.write(map[string]string{"server.properties": lines(settings, "=")}); err != nil {
+		return err
+	}
+	if err := s.formatKafka(ctx, java, jars); err != nil {
+		return err
+	}
+	s.URL = "kafka://" + clients
+	s.programs = []program{{
+		name: "kafka", path: java, env: cleanEnv(kafkaVariables...),
+		args: []string{"-Xms256m", "-Xmx512m", "-cp", filepath.Join(jars, "*"), "-Dorg.slf4j.simpleLogger.showDateTime=true",
+			"-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS", "kafka.Kafka", "server.properties"},
+		ready: "Kafka Server started", address: clients,
+	}}
+	return nil
+}
+
+// formatKafka makes the directory of a broker that is to store something.
+func (s *Server) formatKafka(ctx context.Context, java, jars string) error {
+	cluster := make([]byte, 16)
+	_, _ = rand.Read(cluster)                                                                                                    // never fails
+	cmd := exec.CommandContext(ctx, java, "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(jars, "*"), "kafka.tools.StorageTool", //nolint:gosec // what this package installs
+		"format", "--config", "server.properties", "--cluster-id", base64.RawURLEncoding.EncodeToString(cluster))
+	cmd.Dir, cmd.Env = s.dir, cleanEnv(kafkaVariables...)
+	if err := silent(cmd); err != nil {
+		return fmt.Errorf("formatting Kafka's storage in %s (Java must be 17 or newer): %w", s.dir, err)
+	}
+	return nil
+}

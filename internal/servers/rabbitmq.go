@@ -1,0 +1,106 @@
+package servers
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+// rabbitScripts is where Debian has the scripts that do not change the user.
+const rabbitScripts = "/usr/lib/rabbitmq/bin"
+
+// installRabbitMQ answers the directory of the server's scripts.
+func installRabbitMQ(ctx context.Context, log io.Writer) (string, error) {
+	missing := func() bool { return findRabbitMQ() == "" }
+	err := alone(ctx, missing, func() error { return system().install(ctx, log, "rabbitmq-server") })
+	return findRabbitMQ(), err
+}
+
+func findRabbitMQ() string {
+	if exists(filepath.Join(rabbitScripts, "rabbitmq-server")) {
+		return rabbitScripts
+	}
+	if found, err := exec.LookPath("rabbitmq-server"); err == nil {
+		return filepath.Dir(found)
+	}
+	return ""
+}
+
+// layRabbitMQ prepares a node of its own with an epmd of its own: names, ports, directories, cookie, user, virtual host.
+func (s *Server) layRabbitMQ(ctx context.Context, scripts string) error {
+	epmd, err := exec.LookPath("epmd")
+	if err != nil {
+		return fmt.Errorf("rabbitmq needs Erlang's epmd, which apt-get install erlang-base brings: %w", err)
+	}
+	ports, err := freePorts(ctx, 3)
+	if err != nil {
+		return err
+	}
+	amqp, dist, names := ports[0], ports[1], ports[2]
+	password := rand.Text()
+	env := append(cleanEnv("RABBITMQ_", "ERL_", "HOME=", "NOTIFY_SOCKET="),
+		"HOME="+s.dir,              // of .erlang.cookie
+		"ERL_CRASH_DUMP_SECONDS=0", // none: they are large, and the log says why
+		"ERL_EPMD_PORT="+strconv.Itoa(names),
+		"ERL_EPMD_ADDRESS="+host,
+		// The scripts replace themselves by the server, whose process can then be killed and frozen, as under systemd.
+		"RUNNING_UNDER_SYSTEMD=true",
+		"RABBITMQ_NODENAME=parley-"+strconv.Itoa(amqp)+"@localhost",
+		"RABBITMQ_DIST_PORT="+strconv.Itoa(dist),
+		"ERL_AFLAGS=-kernel inet_dist_use_interface {127,0,0,1}", // of the node and of rabbitmqctl
+		"RABBITMQ_CONF_ENV_FILE="+os.DevNull,
+		"RABBITMQ_CONFIG_FILE="+filepath.Join(s.dir, "rabbitmq.conf"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE="+filepath.Join(s.dir, "advanced.config"), // there is none
+		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(s.dir, "enabled_plugins"),
+		"RABBITMQ_MNESIA_BASE="+filepath.Join(s.dir, "data"),
+		"RABBITMQ_LOG_BASE="+s.Logs,
+	)
+	settings := map[string]string{
+		"listeners.tcp.local":               address(amqp),
+		"default_user":                      "parley",
+		"default_pass":                      password,
+		"default_vhost":                     "parley",
+		"default_user_tags.administrator":   "true",
+		"log.console":                       "true",
+		"log.console.level":                 "info",
+		"log.console.use_colors":            "off",
+		"log.file":                          "false",
+		"vm_memory_high_watermark.absolute": "1GB",
+		"disk_free_limit.absolute":          "50MB",
+	}
+	maps.Copy(settings, s.options.Settings)
+	if err := s.write(map[string]string{
+		".erlang.cookie":  rand.Text(),
+		"rabbitmq.conf":   lines(settings, " = "),
+		"enabled_plugins": "[].\n",
+	}); err != nil {
+		return err
+	}
+	s.URL = "amqp://parley:" + password + "@" + address(amqp) + "/parley"
+	s.programs = []program{
+		{name: "epmd", path: epmd, args: []string{"-port", strconv.Itoa(names), "-address", host}, env: env, address: address(names)},
+		{name: "rabbitmq", path: filepath.Join(scripts, "rabbitmq-server"), env: env, ready: "Server startup complete", address: address(amqp)},
+	}
+	return nil
+}
+
+// Rabbitmqctl runs that tool on a RabbitMQ of this package, for what no client can do (users, rights, what is stored), and
+// answers what it printed. Each run takes seconds.
+func (s *Server) Rabbitmqctl(ctx context.Context, args ...string) (string, error) {
+	if err := s.ours("administer"); err != nil {
+		return "", err
+	}
+	if s.kind != RabbitMQ {
+		return "", fmt.Errorf("rabbitmqctl administers no %s", s.kind)
+	}
+	node := s.main()
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(node.path), "rabbitmqctl"), append([]string{"-q"}, args...)...) //nolint:gosec // what this package installs
+	cmd.Env, cmd.Dir = node.env, node.dir
+	return output(cmd)
+}
