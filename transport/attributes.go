@@ -104,7 +104,7 @@ func (e *Envelope) SetAttribute(name, value string) (err error) {
 // reserved are the attributes that Headers must not hold, because the envelope has a field for them or CloudEvents does.
 var reserved = map[string]bool{
 	"specversion": true, "id": true, "source": true, "type": true, "subject": true, "time": true,
-	"datacontenttype": true, "dataschema": true, "data": true, "traceparent": true,
+	"datacontenttype": true, "data": true, "traceparent": true,
 	"correlationid": true, "causationid": true, "parleycopy": true, "parleygroup": true,
 	"parleynotbefore": true, "parleylifetime": true, "parleyattempt": true,
 }

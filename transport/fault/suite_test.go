@@ -28,7 +28,10 @@ func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
 			transporttest.Run(t, transporttest.Target[transporttest.Site]{
 				Name:     "fault around mem",
 				Virtual:  true,
-				Declared: map[int]string{2: "the broker inside is memory of this process"},
+				Declared: map[int]string{
+					2:  "the broker inside is memory of this process",
+					22: "the broker inside gives back at once what is returned",
+				},
 				Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 					inj, fabric := fault.New(), mem.New()
 					set(t, inj, rules)

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 )
 
 // roleVariable of the environment makes a program that calls [Play] a child process.
@@ -27,13 +29,13 @@ func Child(ctx context.Context, role ...string) *exec.Cmd {
 }
 
 // Play does nothing in a program that is no [Child]. In a child it plays the role and ends the process: with code 1
-// after an error. The context ends with the parent, so that no child outlives it.
+// after an error. The context ends with SIGTERM, and with the parent, so that no child outlives it.
 func Play(play func(ctx context.Context, role []string) error) {
 	role := os.Getenv(roleVariable)
 	if role == "" {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	go func() { // ends with the process
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
@@ -82,6 +84,11 @@ func (d *Daemon) Kill(context.Context) error {
 	}
 	_ = d.running.Wait() // says that it was killed
 	return nil
+}
+
+// Down is Kill, and Start afterwards, for [Site.Down].
+func (d *Daemon) Down(ctx context.Context) (up func(context.Context) error, err error) {
+	return d.Start, d.Kill(ctx)
 }
 
 // Restart is Kill and Start, for [Site.Kill].

@@ -7,6 +7,10 @@
 //
 //	func TestBroker(t *testing.T) { transporttest.Run(t, target, transporttest.Options{}) }
 //
+// What a run finds is kept: [Record] compares it with a file of docs/brokers, of which [Table] makes the page docs/brokers.md.
+//
+//	transporttest.Record(t, target, transporttest.Run(t, target, transporttest.Options{}))
+//
 // Outside a test, [Check] answers an error that explains each broken promise, and [Suite.Results] the whole table as
 // data. A target may declare that it cannot keep a promise; it is then reported as declared, never as passed.
 package transporttest

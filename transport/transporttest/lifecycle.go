@@ -109,7 +109,7 @@ func (s *Scene) closed(ctx context.Context, b transport.Broker, c transport.Chan
 
 func nothingLeaks(ctx context.Context, s *Scene, site Site) {
 	address := s.Address()
-	s.leaks(ctx, s.Count(12, 100), func(ctx context.Context, i int) {
+	s.leaks(ctx, s.Count(6, 100), func(ctx context.Context, i int) {
 		b, err := site.Open(ctx)
 		if err != nil {
 			s.Fatalf("connecting for the %d. time: %v", i+1, err)

@@ -18,7 +18,8 @@ func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transp
 		Name:    "mem",
 		Virtual: true,
 		Declared: map[int]string{
-			2: "the broker is memory of this process: nothing survives its end, as Features.Survives says",
+			2:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
+			22: "what is returned comes again at once, as the package says: nothing but this process would be spared by a pause",
 		},
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 			fabric := mem.New()
@@ -47,13 +48,21 @@ func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transp
 					fabric.Start()
 					return nil
 				},
+				Down: func(context.Context) (func(context.Context) error, error) {
+					fabric.Stop()
+					return func(context.Context) error {
+						fabric.Start()
+						return nil
+					}, nil
+				},
 			}, nil, nil
 		},
 	}
 }
 
 func TestMemoryKeepsThePromisesOfABroker(t *testing.T) {
-	transporttest.Run(t, memory(nil), options())
+	target := memory(nil)
+	transporttest.Record(t, target, transporttest.Run(t, target, options()))
 }
 
 // memoryCalls is a target of transport/mem for calls, in virtual time. wrap is as in memory.

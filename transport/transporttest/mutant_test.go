@@ -22,6 +22,14 @@ type mutant struct {
 	*mem.Broker
 	send    func(ctx context.Context, batch []*transport.Envelope) []transport.Receipt
 	receive func(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error
+	declare func(ctx context.Context, channels []transport.Channel) error
+}
+
+func (m *mutant) Declare(ctx context.Context, channels []transport.Channel) error {
+	if m.declare != nil {
+		return m.declare(ctx, channels)
+	}
+	return m.Broker.Declare(ctx, channels)
 }
 
 func (m *mutant) Send(ctx context.Context, batch []*transport.Envelope) []transport.Receipt {

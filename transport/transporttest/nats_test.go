@@ -69,6 +69,7 @@ func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
 					return transporttest.Child(ctx, append([]string{"work", d.Address}, args...)...)
 				},
 				Kill: d.Restart,
+				Down: d.Down,
 			}, d.Kill, nil
 		},
 	}
@@ -79,7 +80,7 @@ func inProcess(t *testing.T) transporttest.Target[transporttest.Site] {
 	const why = "the broker and its clients are one process and die together; tried over loopback"
 	return transporttest.Target[transporttest.Site]{
 		Name:     "embedded NATS, in process",
-		Declared: map[int]string{2: why, 4: why, 13: why},
+		Declared: map[int]string{2: why, 4: why, 13: why, 26: why, 35: why},
 		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
 			server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
 			if err != nil {
@@ -94,9 +95,11 @@ func inProcess(t *testing.T) transporttest.Target[transporttest.Site] {
 }
 
 func TestEmbeddedNATSOverLoopbackKeepsThePromisesOfABroker(t *testing.T) {
-	transporttest.Run(t, loopback(t), options())
+	target := loopback(t)
+	transporttest.Record(t, target, transporttest.Run(t, target, options()))
 }
 
 func TestEmbeddedNATSInProcessKeepsThePromisesOfABroker(t *testing.T) {
-	transporttest.Run(t, inProcess(t), options())
+	target := inProcess(t)
+	transporttest.Record(t, target, transporttest.Run(t, target, options()))
 }

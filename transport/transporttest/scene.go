@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Scene is where one check happens: what it found, and what must end with it. Fatalf is for the check's own
-// goroutine; all else may be called concurrently.
+// Scene is where one check happens: what it found, and what must end with it. Fatalf ends the goroutine that calls it,
+// which is the check's own or one that the check waits for; all may be called concurrently.
 type Scene struct {
 	full   bool
 	prefix string

@@ -21,6 +21,9 @@ type Site struct {
 	// Kill ends the broker as SIGKILL does and starts it again on the same data, for those who are connected too.
 	// nil = cannot.
 	Kill func(ctx context.Context) error
+	// Down is the first half of Kill; up is the second one, and returns when the broker serves. nil = Kill, so that the
+	// broker is away for no longer than it takes to start.
+	Down func(ctx context.Context) (up func(ctx context.Context) error, err error)
 }
 
 // Connect opens a connection that is closed with the scene.
@@ -55,6 +58,9 @@ type receiver struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // once ended
+
+	route transport.Route // of one that was begun
+	ready chan struct{}
 }
 
 // Receive receives until the end of the scene. It returns once the Receive is ready.
@@ -64,17 +70,33 @@ func (s *Scene) Receive(ctx context.Context, b transport.Broker, r transport.Rou
 
 // receive starts a Receive and returns once it is ready. It is stopped with the scene at the latest.
 func (s *Scene) receive(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *receiver {
+	x := s.begin(ctx, b, r, take)
+	x.await(ctx, s)
+	return x
+}
+
+// begin is receive for several that get ready beside each other, where joining a group takes its time: each is to be
+// awaited.
+func (s *Scene) begin(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *receiver {
 	ready := make(chan struct{})
 	r.Ready = func() { close(ready) }
 	x := s.start(ctx, b, r, take)
-	select {
-	case <-ready:
-	case <-x.ended:
-		s.Fatalf("Receive of %s, group %q ended before it was ready: %v", r.Channel.Address, r.Group, x.err)
-	case <-ctx.Done():
-		s.Fatalf("Receive of %s, group %q was not ready in time", r.Channel.Address, r.Group)
-	}
+	x.route, x.ready = r, ready
 	return x
+}
+
+// await returns once a Receive that was begun is ready.
+func (x *receiver) await(ctx context.Context, s *Scene) {
+	select {
+	case <-x.ready:
+	case <-x.ended:
+		if closed(x.ready) {
+			return // a range that was short
+		}
+		s.Fatalf("Receive of %s, group %q ended before it was ready: %v", x.route.Channel.Address, x.route.Group, x.err)
+	case <-ctx.Done():
+		s.Fatalf("Receive of %s, group %q was not ready in time", x.route.Channel.Address, x.route.Group)
+	}
 }
 
 func (s *Scene) start(ctx context.Context, b transport.Broker, r transport.Route, take func(*transport.Delivery)) *receiver {

@@ -38,7 +38,7 @@ type Target[S any] struct {
 type Options struct {
 	Full     bool          // the counts of the whole list, such as 50 kills instead of 5
 	Only     []int         // numbers of the checks to run; nil = all
-	Patience time.Duration // for one check; 0 = 60 s, or 10 minutes if Full
+	Patience time.Duration // for one check; 0 = 2 minutes, or 10 if Full
 }
 
 func (o Options) patience() time.Duration {
@@ -48,7 +48,7 @@ func (o Options) patience() time.Duration {
 	case o.Full:
 		return 10 * time.Minute
 	}
-	return time.Minute
+	return 2 * time.Minute
 }
 
 // Results tries the chosen checks one after the other, by the wall clock.

@@ -1,7 +1,6 @@
 package transporttest
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +14,20 @@ import (
 )
 
 // Work is what a child process of the suite does with its own connection, as args say. It writes a line to out before
-// and after each step, so that others know what it did when it is killed. It ends with ctx.
+// and after each step, so that others know what it did when it is killed. It ends in order with ctx, and closes b.
 //
 //	publish ADDRESS PARTITIONS SOURCE   "sending ID", then "stored ID" or "rejected ID"
 //	receive ADDRESS PARTITIONS          "ready", then "begin ID", "end ID" around each handling
+//	order ADDRESS PARTITIONS            the same, each key in order, with times and the fence; see lanes
 func Work(ctx context.Context, b transport.Broker, args []string, out io.Writer) error {
+	err := work(ctx, b, args, out, nil)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, b.Close(ending))
+}
+
+// work is Work on a connection that stays open. The gate, if any, can hold it as SIGSTOP holds a process.
+func work(ctx context.Context, b transport.Broker, args []string, out io.Writer, g *gate) error {
 	if len(args) < 3 {
 		return fmt.Errorf("work %q: want a verb, an address and a number of partitions", args)
 	}
@@ -38,8 +46,10 @@ func Work(ctx context.Context, b transport.Broker, args []string, out io.Writer)
 		return nil
 	case args[0] == "receive" && len(args) == 3:
 		return w.receive(ctx)
+	case args[0] == "order" && len(args) == 3:
+		return w.order(ctx, g)
 	}
-	return fmt.Errorf("work %q: want publish ADDRESS PARTITIONS SOURCE or receive ADDRESS PARTITIONS", args)
+	return fmt.Errorf("work %q: want publish ADDRESS PARTITIONS SOURCE, receive ADDRESS PARTITIONS or order ADDRESS PARTITIONS", args)
 }
 
 type worker struct {
@@ -95,84 +105,4 @@ func (w *worker) say(words ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, _ = io.WriteString(w.out, strings.Join(words, " ")+"\n") // a reader that is gone needs no answer
-}
-
-// process is a worker that runs, in a process of its own or in this one.
-type process struct {
-	die   func()
-	ended chan struct{}
-}
-
-// kill ends the process as SIGKILL does, and returns when its last line has been heard.
-func (p *process) kill() {
-	p.die()
-	<-p.ended
-}
-
-// process starts a worker; hear gets each line that it says. It is killed with the scene at the latest.
-func (t Site) process(ctx context.Context, s *Scene, hear func(words []string), args ...string) *process {
-	var p *process
-	switch {
-	case t.Command != nil:
-		p = t.child(ctx, s, hear, args)
-	case t.Crash != nil:
-		p = t.simulated(ctx, s, hear, args)
-	default:
-		s.Fatalf("the target cannot kill a client; want Command or Crash, or a declaration")
-	}
-	s.Defer(func(context.Context) error {
-		p.kill()
-		return nil
-	})
-	return p
-}
-
-func (t Site) child(ctx context.Context, s *Scene, hear func([]string), args []string) *process {
-	cmd := t.Command(ctx, args...)
-	lines, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		s.Fatalf("starting a process to %v: %v", args, err)
-	}
-	p := &process{ended: make(chan struct{}), die: func() { _ = cmd.Process.Kill() }}
-	s.Go(func() {
-		defer close(p.ended)
-		listen(lines, hear)
-		_ = cmd.Wait() // it was killed
-	})
-	return p
-}
-
-// simulated runs the worker on a connection of its own. Kill breaks that before it silences the worker, so that
-// whatever was said in between changed nothing at the broker.
-func (t Site) simulated(ctx context.Context, s *Scene, hear func([]string), args []string) *process {
-	b := t.Connect(ctx, s)
-	ctx, cancel := context.WithCancel(ctx)
-	r, w := io.Pipe()
-	die := sync.OnceFunc(func() {
-		if err := t.Crash(b); err != nil {
-			s.Errorf("breaking a connection: %v", err)
-		}
-		_ = w.Close()
-		cancel()
-	})
-	p := &process{ended: make(chan struct{}), die: die}
-	s.Go(func() {
-		_ = Work(ctx, b, args, w) // ends with an error: its connection is broken
-		_ = w.Close()
-	})
-	s.Go(func() {
-		defer close(p.ended)
-		listen(r, hear)
-	})
-	return p
-}
-
-func listen(r io.Reader, hear func([]string)) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		hear(strings.Fields(lines.Text()))
-	}
 }

@@ -1,0 +1,45 @@
+package transporttest
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
+
+func TestACardIsReadAsItWasWrittenAndNoticesWhatHasChanged(t *testing.T) {
+	t.Parallel()
+	features := transport.Features{MaxBytes: 1000, Dedupe: time.Minute, Delay: time.Hour, Streams: true, Survives: "power"}
+	var results []Result
+	for _, p := range slices.Backward(Brokers()) {
+		results = append(results, Result{Rule: p.Rule, Outcome: Passed, Detail: ""})
+	}
+	results[3].Outcome, results[3].Detail = Declared, "it cannot"
+	file := filepath.Join(t.TempDir(), "brokers", "one.json")
+	newCard("One", features, results).write(t, file)
+	kept, err := readCard(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := kept.differences(newCard("One", features, results)); len(got) > 0 {
+		t.Errorf("differences to the same run = %q; want none", got)
+	}
+	if got := kept.differences(newCard("One", features, results[:2])); len(got) > 0 {
+		t.Errorf("differences to a part of the same run = %q; want none", got)
+	}
+	for what, change := range map[string]func(f *transport.Features, r []Result){
+		"another Features.Delay":   func(f *transport.Features, _ []Result) { f.Delay = 0 },
+		"another Features.Streams": func(f *transport.Features, _ []Result) { f.Streams = false },
+		"another reason":           func(_ *transport.Features, r []Result) { r[3].Detail = "it will not" },
+		"a declaration more":       func(_ *transport.Features, r []Result) { r[0].Outcome, r[0].Detail = Declared, "no more" },
+		"a declaration fewer":      func(_ *transport.Features, r []Result) { r[3].Outcome = Passed },
+	} {
+		f, r := features, slices.Clone(results)
+		change(&f, r)
+		if got := kept.differences(newCard("One", f, r)); len(got) != 1 {
+			t.Errorf("%s: differences = %q; want one", what, got)
+		}
+	}
+}
