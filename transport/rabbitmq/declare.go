@@ -1,0 +1,236 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// Declare implements [transport.Broker]. A Queue or Topic keeps what is older than Retain; see the package's comment.
+func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) error {
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.users.Done()
+	var errs []error
+	for _, c := range channels {
+		errs = append(errs, c.Validate())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("rabbitmq: declare: %w", err)
+	}
+	created, err := b.ladder(ctx)
+	if err != nil {
+		return fmt.Errorf("rabbitmq: declare: %w", refusal(err))
+	}
+	var made []transport.Channel
+	for _, c := range channels {
+		if b.declared(c) {
+			continue
+		}
+		anew, err := b.layAnew(ctx, c)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rabbitmq: declare %s: %w", c.Address, refusal(err)))
+			continue
+		}
+		created, made = created || anew, append(made, c)
+	}
+	if created {
+		if err := b.transact(ctx, b.settle); err != nil {
+			return errors.Join(append(errs, fmt.Errorf("rabbitmq: declare: %w", refusal(err)))...)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range made {
+		b.channels[c.Address] = c
+	}
+	return errors.Join(errs...)
+}
+
+// layAnew is lay, and reports whether the channel was not there.
+func (b *Broker) layAnew(ctx context.Context, c transport.Channel) (anew bool, err error) {
+	err = b.transact(ctx, func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(b.names.exchange(c.Address), "direct", true, false, false, false, nil)
+	})
+	if anew = isMissing(err); anew || err == nil {
+		err = b.transact(ctx, func(ch *amqp.Channel) error { return b.lay(ch, c) })
+	}
+	return anew, err
+}
+
+// settle makes what was made last. A server that is killed (3.10.8 was tried) has lost the last that it noted about where
+// quorum queues are, unless something was noted after: when it starts again, that queue never gets a leader, and all who
+// use it wait. So one more is made and deleted.
+func (b *Broker) settle(ch *amqp.Channel) error {
+	name := b.names.prefix + ".SETTLE." + rand.Text()
+	if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+		return err
+	}
+	_, err := ch.QueueDelete(name, false, false, false)
+	return err
+}
+
+// deletionTime is how long the server may take to delete a quorum queue after it said so. One that is made meanwhile,
+// with the same name, was seen to confirm messages and to deliver none.
+const deletionTime = time.Second
+
+func (b *Broker) declared(c transport.Channel) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.channels[c.Address] == c
+}
+
+// transact does f on a channel of its own of the connection for receiving, which the server reads also when it takes no
+// more messages. It waits for a connection, and no longer than ctx.
+func (b *Broker) transact(ctx context.Context, f func(ch *amqp.Channel) error) error {
+	s, err := b.inward.wait(ctx)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	b.users.Go(func() { done <- s.transact(f) }) // ends with the session at the latest
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-b.dead:
+		return transport.ErrClosed
+	}
+}
+
+// lay makes what a channel consists of, or finds that it is there in the same form.
+func (b *Broker) lay(ch *amqp.Channel, c transport.Channel) error {
+	if err := ch.ExchangeDeclare(b.names.due(), "topic", true, false, false, false, nil); err != nil {
+		return err
+	}
+	exchange := b.names.exchange(c.Address)
+	if err := ch.ExchangeDeclare(exchange, "direct", true, false, false, false, b.form(c)); err != nil {
+		return err
+	}
+	if c.Pattern == transport.Topic {
+		return nil // its queues are those of its groups
+	}
+	args := quorum(c)
+	if c.Pattern == transport.Stream {
+		args = stream(c)
+	}
+	for _, p := range partitions(c) {
+		if err := b.layQueue(ch, c, "", p, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layGroup makes what a group of a channel consists of.
+func (b *Broker) layGroup(ch *amqp.Channel, c transport.Channel, group string) error {
+	if c.Partitions > 1 {
+		// Its consumers are the members. It never gets a message.
+		_, err := ch.QueueDeclare(b.names.members(c.Address, group), true, true, false, false, amqp.Table{"x-queue-type": "classic"})
+		if err != nil {
+			return err
+		}
+	}
+	if group == "" {
+		return nil
+	}
+	for _, p := range partitions(c) {
+		var err error
+		if c.Pattern == transport.Stream {
+			err = b.layPosition(ch, c, group, p)
+		} else {
+			err = b.layQueue(ch, c, group, p, quorum(c))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layQueue makes the queue of a partition and binds it: for what is for all groups, and for what is for its own.
+func (b *Broker) layQueue(ch *amqp.Channel, c transport.Channel, group string, partition int, args amqp.Table) error {
+	queue := b.names.queue(c.Address, group, partition)
+	if _, err := ch.QueueDeclare(queue, true, false, false, false, args); err != nil {
+		return err
+	}
+	if err := b.bind(ch, c, queue, partition, ""); err != nil || group == "" {
+		return err
+	}
+	return b.bind(ch, c, queue, partition, group)
+}
+
+// bind binds a queue to the channel's exchange and to that of what was delayed.
+func (b *Broker) bind(ch *amqp.Channel, c transport.Channel, queue string, partition int, group string) error {
+	if err := ch.QueueBind(queue, key(partition, group), b.names.exchange(c.Address), false, nil); err != nil {
+		return err
+	}
+	return ch.QueueBind(queue, "#."+b.names.target(c, partition, group), b.names.due(), false, nil)
+}
+
+const (
+	// noDeliveryLimit is a number that no message is returned as often as: since 4.0 the server drops what was returned
+	// 20 times where nothing is said, and 3.10 knows no word for never.
+	noDeliveryLimit = int64(1<<31 - 1)
+	// handlerLimit is for how long a handler may hold a message where the server (3.12 or later) lets a queue say so;
+	// others close the channel after their own consumer_timeout, 30 minutes if nothing is said.
+	handlerLimit = 90 * 24 * time.Hour
+	// segmentBytes is how much of a stream is dropped at once, at the most; the server's default is 500 MB.
+	segmentBytes = int64(16 << 20)
+)
+
+// quorum are the arguments of a queue of messages.
+func quorum(c transport.Channel) amqp.Table {
+	t := amqp.Table{
+		"x-queue-type": "quorum", "x-delivery-limit": noDeliveryLimit, "x-consumer-timeout": handlerLimit.Milliseconds(),
+	}
+	if c.Partitions > 0 {
+		t["x-single-active-consumer"] = true
+	}
+	if c.RetainBytes > 0 {
+		t["x-max-length-bytes"], t["x-overflow"] = max(c.RetainBytes/int64(max(c.Partitions, 1)), 1), "reject-publish"
+	}
+	return t
+}
+
+// stream are the arguments of a stream.
+func stream(c transport.Channel) amqp.Table {
+	t := amqp.Table{"x-queue-type": "stream", "x-stream-max-segment-size-bytes": segmentBytes}
+	if c.Retain > 0 {
+		t["x-max-age"] = fmt.Sprintf("%ds", int64((c.Retain+time.Second-1)/time.Second))
+	}
+	if c.RetainBytes > 0 {
+		share := max(c.RetainBytes/int64(max(c.Partitions, 1)), 1<<16)
+		t["x-max-length-bytes"], t["x-stream-max-segment-size-bytes"] = share, max(min(segmentBytes, share/4), 1<<14)
+	}
+	return t
+}
+
+// form is a channel's form in words. It stands where an exchange names another one for what no queue takes: of an
+// exchange's arguments that is the only one which the server compares, and which it names, as it was and as it is
+// wanted, when they differ. There is no exchange of such a name, and none is needed.
+func (b *Broker) form(c transport.Channel) amqp.Table {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s.FORM: a %s", b.names.prefix, c.Pattern)
+	if c.Partitions > 0 {
+		fmt.Fprintf(&s, " of %d partitions", c.Partitions)
+	} else {
+		s.WriteString(" without order")
+	}
+	if c.Retain > 0 {
+		fmt.Fprintf(&s, " kept %v", c.Retain)
+	}
+	if c.RetainBytes > 0 {
+		fmt.Fprintf(&s, " up to %d bytes", c.RetainBytes)
+	}
+	return amqp.Table{"alternate-exchange": s.String()}
+}

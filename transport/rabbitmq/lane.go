@@ -1,0 +1,180 @@
+package rabbitmq
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// lane is one partition of a receiver, or all of an unordered channel.
+type lane struct {
+	partition int
+	queue     string
+	tenure    *tenure   // nil = nothing is consumed
+	again     time.Time // when to try once more, after the server ended the consuming
+	hold      *hold     // of a Stream's group: the position, and with it the right to read; nil = not asked for
+	position  mark      // of a Stream: where to read on
+	reached   bool      // of a Stream: everything before until came
+}
+
+// stay is one consumer at the server, on a channel of its own.
+type stay struct {
+	session *session
+	ch      *amqp.Channel
+	ended   bool // nothing more comes
+}
+
+// tenure is the time in which a lane's messages come from one consumer.
+type tenure struct {
+	*stay
+	lane      *lane
+	prefetch  int
+	acks      acks
+	waiting   []*entry // fetched and not handed out, by tag
+	out       []*entry // of a Stream: handed out, in order, from the oldest that is not settled
+	returned  []*entry // of an unordered queue: to be given back to the server when they are due
+	unsettled int      // handed out and not settled
+	owned     bool     // a message came: nobody else has the partition
+	over      atomic.Bool
+	yield     chan struct{} // closed when the partition is to pass on; nil = unordered
+	revoked   chan struct{} // closed when another instance may have it; nil = unordered
+	leaving   bool
+	patience  time.Time // while leaving: until when what runs is waited for; zero = for ever
+	lag       time.Time // since when something is handled ahead of something that takes longer; zero = nothing is
+	came      time.Time // when the last message came
+	asked     bool      // since then the server was asked whether that is all
+}
+
+// entry is a message in a receiver's hands.
+type entry struct {
+	tenure  *tenure
+	message *amqp.Delivery
+	tries   int       // how often it was handed out and returned
+	due     time.Time // not to be handed out, or given back, before
+	over    atomic.Bool
+	outcome transport.Outcome // once over
+	settled bool              // of a Stream: it was handled
+}
+
+const (
+	firstPause = 10 * time.Millisecond // before what was returned comes again; doubles with each time
+	lastPause  = time.Second
+)
+
+func returnPause(times int) time.Duration {
+	if times > 6 {
+		return lastPause
+	}
+	return firstPause << times
+}
+
+// settle ends an entry; a second time it does nothing.
+func (r *receiver) settle(e *entry, o transport.Outcome) {
+	if e.over.Swap(true) {
+		return
+	}
+	r.mu.Lock()
+	e.outcome = o
+	r.settled = append(r.settled, e)
+	r.mu.Unlock()
+	r.kick()
+}
+
+func (r *receiver) delivery(e *entry) *transport.Delivery {
+	t, c := e.tenure, r.route.Channel
+	d := &transport.Delivery{
+		Envelope:  decode(c.Address, func() string { return r.identify(e) }, e.message),
+		Partition: t.lane.partition,
+		Valid:     func() bool { return !t.over.Load() && t.session.valid() },
+		Yield:     t.yield,
+		Revoked:   t.revoked,
+		Settle:    func(o transport.Outcome) { r.settle(e, o) },
+	}
+	if r.streams {
+		d.Position = place{max(t.lane.partition, 0), streamOffset(e.message), sent(e.message)}.String()
+	}
+	return d
+}
+
+// identify makes an ID for what has none: the same when it comes again.
+func (r *receiver) identify(e *entry) string {
+	if r.streams {
+		return fmt.Sprintf("%s.%d", e.tenure.lane.queue, streamOffset(e.message))
+	}
+	sum := sha256.Sum256(append([]byte(e.message.MessageId+"\x00"), e.message.Body...))
+	return e.tenure.lane.queue + "." + hex.EncodeToString(sum[:12])
+}
+
+// putBack puts a returned entry in its place among those that wait, to come again after a pause. All that follows it in
+// its partition waits as well.
+func (t *tenure) putBack(e *entry, now time.Time) {
+	again := &entry{tenure: t, message: e.message, tries: e.tries + 1, due: now.Add(returnPause(e.tries))}
+	i, _ := slices.BinarySearchFunc(t.waiting, again.message.DeliveryTag, func(w *entry, tag uint64) int {
+		return int(w.message.DeliveryTag) - int(tag)
+	})
+	t.waiting = slices.Insert(t.waiting, i, again)
+	if i := slices.Index(t.out, e); i >= 0 {
+		t.out[i] = again // its position is still the oldest
+	}
+}
+
+// giveBack notes that an entry of an unordered queue goes back to the server, which may give it to another instance. The
+// server counts how often.
+func (t *tenure) giveBack(e *entry, now time.Time) {
+	count, _ := e.message.Headers["x-delivery-count"].(int64)
+	e.due = now.Add(returnPause(int(min(count, 10))))
+	t.returned = append(t.returned, e)
+}
+
+// acknowledge tells the server what is handled.
+func (t *tenure) acknowledge(now time.Time) {
+	if t.over.Load() {
+		return
+	}
+	if tag := t.acks.prefix(); tag > 0 {
+		_ = t.ch.Ack(tag, true) // else the channel has ended, and it comes again
+	}
+	switch {
+	case t.acks.ahead == 0:
+		t.lag = time.Time{}
+	case t.lag.IsZero():
+		t.lag = now
+	case now.Sub(t.lag) >= stragglerWait:
+		t.tellStragglers()
+	}
+	t.returned = slices.DeleteFunc(t.returned, func(e *entry) bool {
+		if e.due.After(now) && !t.leaving {
+			return false
+		}
+		t.reject(e)
+		return true
+	})
+}
+
+func (t *tenure) tellStragglers() {
+	for _, tag := range t.acks.stragglers() {
+		_ = t.ch.Ack(tag, false) // else the channel has ended, and it comes again
+	}
+	t.lag = time.Time{}
+}
+
+// reject gives an entry back to the server at once.
+func (t *tenure) reject(e *entry) {
+	t.acks.tell(e.message.DeliveryTag)
+	_ = t.ch.Nack(e.message.DeliveryTag, false, true) // else the channel has ended, and it comes again
+}
+
+// busy reports whether something is to be done for t soon.
+func (t *tenure) busy() bool {
+	return t.leaving || t.acks.ahead > 0 || len(t.returned) > 0 || len(t.waiting) > 0 && !t.waiting[0].due.IsZero()
+}
+
+// stragglerWait is how long an acknowledgement waits for those before it.
+const stragglerWait = 10 * time.Millisecond

@@ -1,0 +1,106 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// link keeps one connection up, for as long as it takes.
+type link struct {
+	dialer  *dialer
+	what    string // it is for, as the server's tools show it
+	confirm bool   // it is for publishing
+
+	mu      sync.Mutex
+	session *session // nil = there is none
+	why     error    // there is none
+	changed chan struct{}
+}
+
+func newLink(d *dialer, what string, confirm bool) *link {
+	return &link{dialer: d, what: what, confirm: confirm, changed: make(chan struct{})}
+}
+
+// open is the first connection.
+func (l *link) open(ctx context.Context) error {
+	s, err := l.begin(ctx)
+	if err == nil {
+		l.set(s, nil)
+	}
+	return err
+}
+
+func (l *link) begin(ctx context.Context) (*session, error) {
+	conn, out, err := l.dialer.dial(ctx, l.what)
+	if err != nil {
+		return nil, err
+	}
+	return newSession(conn, out, l.confirm)
+}
+
+// keep replaces the connection whenever it is lost, until ctx is done; then it closes it.
+func (l *link) keep(ctx context.Context) {
+	pause := minPause // grows while sessions do not come, or do not last
+	for {
+		s, _, _ := l.now()
+		if s != nil {
+			select {
+			case <-s.lost:
+			case <-ctx.Done():
+			}
+			s.close()
+			l.set(nil, s.reason())
+			if time.Since(s.born) > time.Second { // else it fails again and again
+				pause = minPause
+			}
+		}
+		if s == nil || time.Since(s.born) < time.Second {
+			select {
+			case <-time.After(pause/2 + rand.N(pause/2)):
+			case <-ctx.Done():
+			}
+			pause = min(2*pause, maxPause)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s, err := l.begin(ctx)
+		l.set(s, err)
+	}
+}
+
+// now is the present session; nil = there is none, and why. changed is closed when that changes.
+func (l *link) now() (s *session, why error, changed <-chan struct{}) { //nolint:revive,staticcheck // the error is no failure of now
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session, l.why, l.changed
+}
+
+func (l *link) set(s *session, why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session, l.why = s, why
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// wait is now, but waits for a session until ctx is done.
+func (l *link) wait(ctx context.Context) (*session, error) {
+	for {
+		s, why, changed := l.now()
+		if s != nil && s.alive() {
+			return s, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if why != nil {
+				return nil, fmt.Errorf("no connection: %w: %w", context.Cause(ctx), why)
+			}
+			return nil, fmt.Errorf("no connection: %w", context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/parley-io/parley/internal/servers"
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/rabbitmq"
+	"github.com/parley-io/parley/transport/transporttest"
+)
+
+func TestMain(m *testing.M) {
+	transporttest.Play(play)
+	goleak.VerifyTestMain(m)
+}
+
+// patience is for what must happen: a test that waits so long has failed.
+const patience = 30 * time.Second
+
+// play is a child process: "work URL VERB …".
+func play(ctx context.Context, role []string) error {
+	b, err := rabbitmq.Open(ctx, rabbitmq.Options{URL: role[1]})
+	if err != nil {
+		return err
+	}
+	return transporttest.Work(ctx, b, role[2:], os.Stdout)
+}
+
+// start starts a server of the test's own, which it may kill.
+func start(t testing.TB) *servers.Server {
+	t.Helper()
+	s, err := servers.Start(t.Context(), servers.RabbitMQ, servers.Options{})
+	if err != nil {
+		t.Fatalf("starting RabbitMQ: %v", err)
+	}
+	t.Cleanup(func() {
+		s.KeepLogs = t.Failed()
+		if s.KeepLogs {
+			t.Logf("the server's logs are in %s", s.Logs)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Errorf("stopping RabbitMQ: %v", err)
+		}
+	})
+	return s
+}
+
+func target(s *servers.Server) transporttest.Target[transporttest.Site] {
+	return transporttest.Target[transporttest.Site]{
+		Name: "RabbitMQ",
+		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
+			return transporttest.Site{
+				Open: func(ctx context.Context) (transport.Broker, error) {
+					return rabbitmq.Open(ctx, rabbitmq.Options{URL: s.URL})
+				},
+				Command: func(ctx context.Context, args ...string) *exec.Cmd {
+					return transporttest.Child(ctx, append([]string{"work", s.URL}, args...)...)
+				},
+				Down: func(context.Context) (func(context.Context) error, error) { return s.Restart, s.Kill() },
+				Kill: func(ctx context.Context) error {
+					if err := s.Kill(); err != nil {
+						return fmt.Errorf("kill: %w", err)
+					}
+					return s.Restart(ctx)
+				},
+			}, nil, nil
+		},
+	}
+}
+
+func open(t testing.TB, url string) *rabbitmq.Broker {
+	t.Helper()
+	b, err := rabbitmq.Open(t.Context(), rabbitmq.Options{URL: url})
+	if err != nil {
+		t.Fatalf("opening: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := b.Close(ctx); err != nil {
+			t.Errorf("Close = %v; want nil", err)
+		}
+	})
+	return b
+}
+
+// channel declares a channel of an address that nobody else uses.
+func channel(t testing.TB, b *rabbitmq.Broker, p transport.Pattern, partitions int) transport.Channel {
+	t.Helper()
+	c := transport.Channel{Address: "test." + strings.ToLower(rand.Text()), Pattern: p, Partitions: partitions}
+	if err := b.Declare(t.Context(), []transport.Channel{c}); err != nil {
+		t.Fatalf("Declare = %v; want nil", err)
+	}
+	return c
+}
+
+func envelope(c transport.Channel, n int) *transport.Envelope {
+	return &transport.Envelope{ID: fmt.Sprintf("id-%d", n), Source: "test", Address: c.Address, Key: fmt.Sprintf("k%d", n%50), Body: []byte(`{}`)}
+}
+
+// send sends messages from one number up to another.
+func send(t testing.TB, b *rabbitmq.Broker, c transport.Channel, from, to int) {
+	t.Helper()
+	var batch []*transport.Envelope
+	for n := from; n < to; n++ {
+		batch = append(batch, envelope(c, n))
+	}
+	for _, r := range b.Send(t.Context(), batch) {
+		if r.Err != nil {
+			t.Fatalf("Send = %v; want nil", r.Err)
+		}
+	}
+}
+
+// receiving is a Receive that runs.
+type receiving struct {
+	t      testing.TB
+	got    chan *transport.Delivery
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func receive(t testing.TB, b *rabbitmq.Broker, r transport.Route) *receiving {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	x := &receiving{t: t, got: make(chan *transport.Delivery, 10_000), cancel: cancel, ended: make(chan error, 1)}
+	ready := make(chan struct{})
+	r.Ready = func() { close(ready) }
+	go func() { x.ended <- b.Receive(ctx, r, func(d *transport.Delivery) { x.got <- d }) }()
+	select {
+	case <-ready:
+	case err := <-x.ended:
+		t.Fatalf("Receive = %v before it was ready", err)
+	case <-time.After(patience):
+		t.Fatal("Receive is not ready; want Ready to be called")
+	}
+	t.Cleanup(cancel)
+	return x
+}
+
+func (x *receiving) next() *transport.Delivery {
+	x.t.Helper()
+	select {
+	case d := <-x.got:
+		return d
+	case err := <-x.ended:
+		x.t.Fatalf("Receive = %v; want a delivery", err)
+	case <-time.After(patience):
+		x.t.Fatal("no delivery came")
+	}
+	return nil
+}
+
+// done takes n deliveries, settles them and gives their ids.
+func (x *receiving) done(n int) (ids []string) {
+	x.t.Helper()
+	for range n {
+		d := x.next()
+		ids = append(ids, d.Envelope.ID)
+		d.Settle(transport.Done)
+	}
+	return ids
+}
+
+// end waits until the Receive has ended.
+func (x *receiving) end() error {
+	x.t.Helper()
+	select {
+	case err := <-x.ended:
+		return err
+	case <-time.After(patience):
+		x.t.Fatal("Receive has not returned")
+	}
+	return nil
+}
+
+func (x *receiving) stop() {
+	x.t.Helper()
+	x.cancel()
+	if err := x.end(); err != nil {
+		x.t.Errorf("Receive = %v; want nil", err)
+	}
+}
+
+// drop ends the Receive and returns what is not settled.
+func (x *receiving) drop() {
+	x.t.Helper()
+	x.cancel()
+	for {
+		select {
+		case d := <-x.got:
+			d.Settle(transport.Return)
+		case err := <-x.ended:
+			if err != nil {
+				x.t.Errorf("Receive = %v; want nil", err)
+			}
+			return
+		case <-time.After(patience):
+			x.t.Fatal("Receive has not returned")
+		}
+	}
+}

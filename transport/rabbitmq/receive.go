@@ -1,0 +1,71 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/parley-io/parley/transport"
+)
+
+const defaultCredit = 256
+
+// Receive implements [transport.Broker]. It declares r.Channel if that has not happened. A Queue has one group,
+// whatever r.Group says, and on a Topic r.From is ignored: nothing is kept for a group that does not exist.
+func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.users.Done()
+	err := checkRoute(r)
+	if err == nil {
+		err = newReceiver(b, r, take).run(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("rabbitmq: receive from %s, group %q: %w", r.Channel.Address, r.Group, err)
+	}
+	return nil
+}
+
+func checkRoute(r transport.Route) error {
+	var errs []error
+	errs = append(errs, r.Channel.Validate())
+	if r.Group == "" && r.Channel.Pattern == transport.Topic {
+		errs = append(errs, errors.New("a topic's receiver needs a group"))
+	}
+	if r.Group != "" {
+		errs = append(errs, transport.CheckGroup(r.Group))
+	}
+	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
+		errs = append(errs, errors.New("a position to end at is for streams only"))
+	}
+	for _, p := range []transport.Position{r.From, r.Until} {
+		if p.At == "" || r.Channel.Pattern != transport.Stream {
+			continue
+		}
+		_, err := parsePlace(p.At)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery)) *receiver {
+	c := route.Channel
+	if c.Pattern == transport.Queue {
+		route.Group = ""
+	}
+	r := &receiver{
+		b: b, id: rand.Text(), route: route, take: take, credit: route.Credit, ready: route.Ready,
+		streams: c.Pattern == transport.Stream, wake: make(chan struct{}, 1),
+	}
+	r.reader = r.streams && route.Group == ""
+	r.balanced = c.Partitions > 1 && !r.reader
+	if r.credit == nil {
+		r.credit = transport.NewCredit(defaultCredit)
+	}
+	for _, p := range partitions(c) {
+		r.lanes = append(r.lanes, &lane{partition: p, queue: b.names.queue(c.Address, route.Group, p)})
+	}
+	return r
+}

@@ -1,0 +1,227 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// parcel is an envelope on its way.
+type parcel struct {
+	route
+	message   amqp.Publishing
+	channel   transport.Channel
+	delayed   bool
+	mandatory bool // it is an error if no queue takes it
+
+	published    time.Time
+	session      *session
+	confirmation *amqp.DeferredConfirmation
+	err          error // it was not sent; then there is no confirmation
+}
+
+// Send implements [transport.Broker].
+func (b *Broker) Send(ctx context.Context, batch []*transport.Envelope) []transport.Receipt {
+	receipts := make([]transport.Receipt, len(batch))
+	if len(batch) == 0 {
+		return receipts
+	}
+	fail := func(n int, err error) {
+		receipts[n] = transport.Receipt{Err: fmt.Errorf("rabbitmq: send %s to %s: %w", batch[n].ID, batch[n].Address, err), Groups: -1}
+	}
+	if err := b.begin(); err != nil {
+		for n := range batch {
+			fail(n, fmt.Errorf("%w: %w", transport.ErrNotSent, err))
+		}
+		return receipts
+	}
+	defer b.users.Done()
+	parcels := make([]parcel, len(batch))
+	for n, e := range batch {
+		parcels[n] = b.dispatch(ctx, e)
+	}
+	for n := range parcels {
+		p := &parcels[n]
+		if err := b.outcome(ctx, p); err != nil {
+			fail(n, err)
+			continue
+		}
+		receipts[n].Groups = -1
+		if p.channel.Pattern == transport.Queue {
+			receipts[n].Groups = 1
+		}
+	}
+	return receipts
+}
+
+// dispatch publishes e; its confirmation comes later.
+func (b *Broker) dispatch(ctx context.Context, e *transport.Envelope) (p parcel) {
+	p.err = b.address(e, &p)
+	if p.err == nil {
+		p.err = b.publish(ctx, &p)
+	}
+	return p
+}
+
+// address finds out where e goes, and makes its message.
+func (b *Broker) address(e *transport.Envelope, p *parcel) (err error) {
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	if size := e.Size(); size > b.features.MaxBytes {
+		return fmt.Errorf("%w: %d bytes: want at most %d", transport.ErrRefused, size, b.features.MaxBytes)
+	}
+	b.mu.Lock()
+	c, ok := b.channels[e.Address]
+	b.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("%w: the channel is not declared on this broker: Declare it first", transport.ErrRefused)
+	}
+	if p.message, err = encode(e); err != nil {
+		return err
+	}
+	now, group := time.Now(), ""
+	if c.Pattern == transport.Topic {
+		group = e.Group
+	}
+	if c.Pattern == transport.Stream {
+		stamp(&p.message, e, now)
+	}
+	partition := c.Partition(e.Key)
+	p.channel, p.mandatory = c, c.Pattern != transport.Topic
+	p.route = route{b.names.exchange(c.Address), key(partition, group), e.ID}
+	if wait := e.NotBefore.Sub(now); wait > 0 {
+		if wait > MaxDelay {
+			return fmt.Errorf("%w: not before %v: want at most %v from now", transport.ErrRefused, e.NotBefore, MaxDelay)
+		}
+		p.delayed, p.mandatory = true, true
+		p.exchange, p.key = b.names.postpone(c, partition, group, wait)
+	}
+	return b.denied.check(p.exchange)
+}
+
+// publish gives p to the connection, in order.
+func (b *Broker) publish(ctx context.Context, p *parcel) (err error) {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrNotSent, context.Cause(ctx))
+	}
+	s, why, _ := b.outward.now()
+	if s == nil || !s.alive() {
+		return errAway(why)
+	}
+	if err := s.clear(ctx); err != nil {
+		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
+	}
+	if p.mandatory {
+		s.returns.expect(p.route)
+	}
+	p.session, p.published = s, time.Now()
+	p.confirmation, err = s.ch.PublishWithDeferredConfirm(p.exchange, p.key, p.mandatory, false, p.message)
+	if err == nil {
+		return nil
+	}
+	if p.mandatory {
+		s.returns.forget(p.route)
+	}
+	return errAway(err) // nothing is written to a channel that has ended
+}
+
+// outcome waits for what becomes of p.
+func (b *Broker) outcome(ctx context.Context, p *parcel) error {
+	if p.err != nil {
+		return p.err
+	}
+	returned := false
+	known := p.confirmation.Done()
+	var err error
+	select {
+	case <-known:
+	default:
+		select {
+		case <-known:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-b.dead:
+			err = transport.ErrClosed
+		}
+	}
+	if p.mandatory {
+		returned = p.session.returns.forget(p.route)
+	}
+	switch {
+	case err != nil:
+		if reason, passed := p.session.blocked(); passed != nil {
+			err = errors.Join(err, errBlocked(reason))
+		}
+		return fmt.Errorf("outcome unknown: %w", err)
+	case returned:
+		return b.restore(ctx, p)
+	case p.confirmation.Acked():
+		return nil
+	case p.session.ch.IsClosed():
+		return b.lost(ctx, p)
+	case p.channel.Pattern == transport.Queue && !p.delayed:
+		return fmt.Errorf("%w: the broker did not take it: the queue is full, or has no leader", transport.ErrNotSent)
+	}
+	return errors.New("outcome unknown: the broker did not take it everywhere: a queue is full, or has no leader")
+}
+
+// lost says what became of a message whose channel ended before its confirmation came.
+func (b *Broker) lost(ctx context.Context, p *parcel) error {
+	<-p.session.lost
+	why := p.session.why
+	switch {
+	case about(why, p.exchange) && why.Code == amqp.AccessRefused:
+		return b.denied.note(p.exchange, why)
+	case about(why, p.exchange) && why.Code == amqp.NotFound:
+		return b.restore(ctx, p)
+	}
+	return fmt.Errorf("outcome unknown: %w before the confirmation came", p.session.reason())
+}
+
+// restore declares again what a message did not find, and says so: nothing of it is stored.
+func (b *Broker) restore(ctx context.Context, p *parcel) error {
+	err := b.declareAgain(ctx, p)
+	if err != nil {
+		return fmt.Errorf("unroutable: no queue takes it, and it cannot be declared again: %w", refusal(err))
+	}
+	return fmt.Errorf("%w: unroutable: no queue took it, as somebody has deleted it; now it is declared again", transport.ErrNotSent)
+}
+
+// declareAgain does so once for all messages that find out at the same time.
+func (b *Broker) declareAgain(ctx context.Context, p *parcel) error {
+	select {
+	case b.repairing <- struct{}{}:
+		defer func() { <-b.repairing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if p.published.Before(b.repaired[p.exchange]) {
+		return nil
+	}
+	select {
+	case <-time.After(deletionTime):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	err := b.transact(ctx, func(ch *amqp.Channel) error {
+		if p.delayed {
+			if err := b.layLadder(ch); err != nil {
+				return err
+			}
+		}
+		if err := b.lay(ch, p.channel); err != nil {
+			return err
+		}
+		return b.settle(ch)
+	})
+	if err == nil {
+		b.repaired[p.exchange] = time.Now()
+	}
+	return err
+}
