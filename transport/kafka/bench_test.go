@@ -1,0 +1,95 @@
+package kafka_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// each does f for b.N numbers from several goroutines and reports how many there were in a second.
+func each(b *testing.B, goroutines int, f func(n int64) error) {
+	b.Helper()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for n := range int64(100) { // connections and metadata
+		if err := f(-n); err != nil {
+			b.Fatalf("sending: %v; want nil", err)
+		}
+	}
+	b.ResetTimer()
+	for range goroutines {
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+				if err := f(n); err != nil {
+					b.Errorf("sending: %v; want nil", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// BenchmarkSend is messages of 200 bytes, each confirmed to its sender, beside the client library alone: with the same
+// acks, headers, partitions and linger.
+func BenchmarkSend(b *testing.B) {
+	s := used(b)
+	body := make([]byte, 200)
+	key := func(n int64) string { return fmt.Sprintf("key-%d", max(n, -n)%1000) }
+	c := transport.Channel{Address: "bench.v1.queue", Pattern: transport.Queue, Partitions: 8}
+	for _, goroutines := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("goroutines=%d/parley", goroutines), func(b *testing.B) {
+			broker := open(b, s, prefix())
+			declare(b, broker, c)
+			each(b, goroutines, func(n int64) error {
+				e := &transport.Envelope{ID: fmt.Sprintf("m-%d", n), Source: "bench", Address: c.Address, Key: key(n), Body: body}
+				return broker.Send(b.Context(), []*transport.Envelope{e})[0].Err
+			})
+		})
+		b.Run(fmt.Sprintf("goroutines=%d/raw", goroutines), func(b *testing.B) {
+			topic := prefix()
+			cl := raw(b, s, kgo.ProducerLinger(0))
+			if _, err := kadm.NewClient(cl).CreateTopic(b.Context(), 8, 1, nil, topic); err != nil {
+				b.Fatal(err)
+			}
+			each(b, goroutines, func(n int64) error {
+				return cl.ProduceSync(b.Context(), &kgo.Record{
+					Topic: topic, Partition: int32(c.Partition(key(n))), Key: []byte(key(n)), Value: body,
+					Headers: []kgo.RecordHeader{
+						{Key: "ce_specversion", Value: []byte("1.0")}, {Key: "ce_id", Value: fmt.Appendf(nil, "m-%d", n)},
+						{Key: "ce_source", Value: []byte("bench")}, {Key: "ce_type", Value: []byte(c.Address)}, {Key: "ce_subject", Value: []byte(key(n))},
+					},
+				}).FirstErr()
+			})
+		})
+	}
+}
+
+// BenchmarkReceive is deliveries settled by one Receive.
+func BenchmarkReceive(b *testing.B) {
+	broker := open(b, used(b), prefix())
+	c := transport.Channel{Address: "bench.v1.queue", Pattern: transport.Queue, Partitions: 8}
+	declare(b, broker, c)
+	for n := 0; n < b.N; {
+		var batch []*transport.Envelope
+		for ; n < b.N && len(batch) < 512; n++ {
+			batch = append(batch, &transport.Envelope{
+				ID: fmt.Sprintf("m-%d", n), Source: "bench", Address: c.Address, Key: fmt.Sprintf("key-%d", n%1000), Body: make([]byte, 200),
+			})
+		}
+		send(b, broker, batch...)
+	}
+	b.ResetTimer()
+	x := receive(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(1000)})
+	x.done(b.N)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	b.StopTimer()
+	x.stop()
+}

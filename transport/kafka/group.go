@@ -1,0 +1,262 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// leaveLimit is how long a group is told that we leave it.
+const leaveLimit = 5 * time.Second
+
+// membership makes the client a member of the group. Partitions move one by one; the others go on meanwhile.
+func (r *receiver) membership() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.ConsumerGroup(r.group),
+		kgo.ConsumeTopics(r.topic),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(Session),
+		kgo.HeartbeatInterval(heartbeat),
+		kgo.RebalanceTimeout(transport.HandOver + 2*commitLimit), // a partition that others wait for is given up by then
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(r.assigned),
+		kgo.OnPartitionsRevoked(r.revoked),
+		kgo.OnPartitionsLost(r.lost),
+		kgo.WithHooks(&r.lease),
+	}
+}
+
+// register gives a new group its place, before it has members: what is sent from now on is received, whatever happens.
+func (r *receiver) register(ctx context.Context) error {
+	c := r.route.Channel
+	if c.Pattern == transport.Queue {
+		return nil // begins where no place is known
+	}
+	known, err := r.b.registry.has(ctx, c.Address, r.route.Group)
+	if err != nil {
+		return err
+	}
+	for {
+		missing, err := r.missing(ctx)
+		if err != nil {
+			return err
+		}
+		if len(missing) == 0 {
+			break
+		}
+		from := origin(r.route)
+		if known { // the cluster has forgotten its place, as it does after offsets.retention.minutes without members
+			from = transport.Position{Start: true}
+		}
+		err = r.place(ctx, missing, from)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.RebalanceInProgress) {
+			return err
+		}
+		select { // it has members: they were faster
+		case <-time.After(tryAgain):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	if known {
+		return nil
+	}
+	return r.b.registry.add(ctx, entryOfGroup(c.Address, r.route.Group))
+}
+
+// missing are the partitions in which the group has no place.
+func (r *receiver) missing(ctx context.Context) (missing []int32, err error) {
+	placed, err := r.b.places(ctx, r.group, r.topic)
+	if err != nil {
+		return nil, err
+	}
+	for p := range int32(partitions(r.route.Channel)) {
+		if _, ok := placed[p]; !ok {
+			missing = append(missing, p)
+		}
+	}
+	return missing, nil
+}
+
+func (r *receiver) place(ctx context.Context, missing []int32, from transport.Position) error {
+	at, err := r.b.offsets(ctx, r.route.Channel, from, false)
+	if err != nil {
+		return err
+	}
+	var offsets kadm.Offsets
+	for _, p := range missing {
+		offsets.AddOffset(r.topic, p, at[p], -1)
+	}
+	return r.b.admin.CommitAllOffsets(ctx, r.group, offsets)
+}
+
+// places are a group's committed offsets.
+func (b *Broker) places(ctx context.Context, group, topic string) (map[int32]int64, error) {
+	placed := make(map[int32]int64)
+	found, err := b.admin.FetchOffsetsForTopics(ctx, group, topic)
+	if err == nil {
+		err = found.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return placed, nil
+	}
+	found.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == topic && o.At >= 0 {
+			placed[o.Partition] = o.At
+		}
+	})
+	return placed, err
+}
+
+// change does f while nothing is fetched.
+func (r *receiver) change(f func()) {
+	r.mu.Lock()
+	r.changing++
+	if r.interrupt != nil {
+		r.interrupt()
+	}
+	r.mu.Unlock()
+	r.gate.Lock()
+	r.mu.Lock()
+	f()
+	r.changing--
+	r.mu.Unlock()
+	r.gate.Unlock()
+	poke(r.hungry)
+	poke(r.wake)
+}
+
+// assigned is called when the group has settled who has what, also if nothing is new.
+func (r *receiver) assigned(_ context.Context, cl *kgo.Client, now map[string][]int32) {
+	member, generation := cl.GroupMetadata()
+	r.lease.begin()
+	behind := r.before(now[r.topic])
+	r.change(func() {
+		r.member, r.generation = member, generation
+		for _, p := range now[r.topic] {
+			l := newLane(r, p, uint64(generation))
+			l.before = behind[p]
+			r.lanes = append(r.lanes, l)
+			if r.stopping {
+				l.give()
+			}
+		}
+		select {
+		case <-r.joined:
+		default:
+			close(r.joined)
+		}
+	})
+}
+
+// before is what earlier owners have settled ahead of their places. If the cluster does not say, it is handled again.
+func (r *receiver) before(partitions []int32) map[int32]ahead {
+	all := make(map[int32]ahead)
+	if len(partitions) == 0 {
+		return all
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
+	defer cancel()
+	found, err := r.b.admin.FetchOffsetsForTopics(ctx, r.group, r.topic)
+	if err != nil {
+		return all
+	}
+	found.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == r.topic && o.Err == nil {
+			all[o.Partition] = parseAhead(o.At, o.Metadata)
+		}
+	})
+	return all
+}
+
+// revoked is called before partitions pass to others in order, and when we leave. They do so when it returns.
+func (r *receiver) revoked(_ context.Context, cl *kgo.Client, gone map[string][]int32) {
+	var lanes []*lane
+	member, generation := cl.GroupMetadata()
+	r.change(func() {
+		r.member, r.generation = member, generation // it is a new one, which assigned tells of only after this
+		for _, l := range r.lanes {
+			if slices.Contains(gone[r.topic], l.partition) {
+				l.give()
+				lanes = append(lanes, l)
+			}
+		}
+	})
+	limit := time.After(transport.HandOver)
+	for _, l := range lanes {
+		select {
+		case <-l.idle:
+		case <-limit:
+			limit = closedClock()
+		case <-r.b.dead:
+		}
+	}
+	r.insist(lanes)
+	r.drop(lanes)
+}
+
+// lost is called when the group has expelled us: others may have everything.
+func (r *receiver) lost(context.Context, *kgo.Client, map[string][]int32) {
+	r.lease.end()
+	var lanes []*lane
+	r.mu.Lock()
+	r.generation = -1
+	lanes = slices.Clone(r.lanes)
+	for _, l := range lanes { // at once, not only when nothing is fetched
+		l.end()
+	}
+	r.mu.Unlock()
+	r.drop(lanes)
+	r.stillThere()
+}
+
+// stillThere ends the receiver if its group was removed. An answer that does not come is no reason.
+func (r *receiver) stillThere() {
+	c := r.route.Channel
+	if c.Pattern == transport.Queue {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
+	defer cancel()
+	if known, err := r.b.registry.has(ctx, c.Address, r.route.Group); err == nil && !known {
+		r.fail(fmt.Errorf("the group was removed: %w", transport.ErrNotFound))
+	}
+}
+
+// drop ends lanes.
+func (r *receiver) drop(lanes []*lane) {
+	if len(lanes) == 0 {
+		return
+	}
+	r.change(func() {
+		paused := map[string][]int32{}
+		for _, l := range lanes {
+			l.end()
+			if l.paused {
+				paused[r.topic] = append(paused[r.topic], l.partition)
+			}
+		}
+		if len(paused) > 0 { // else it would still be so when they come back
+			r.client.ResumeFetchPartitions(paused)
+		}
+		r.lanes = slices.DeleteFunc(r.lanes, func(l *lane) bool { return slices.Contains(lanes, l) })
+	})
+}
+
+// closedClock has fired.
+func closedClock() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}

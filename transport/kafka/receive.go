@@ -1,0 +1,157 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/parley-io/parley/transport"
+)
+
+const defaultCredit = 256
+
+// Receive implements [transport.Broker]. It declares r.Channel if that has not happened. A Queue has one group,
+// whatever r.Group says.
+func (b *Broker) Receive(ctx context.Context, route transport.Route, take func(*transport.Delivery)) error {
+	if err := b.begin(); err != nil {
+		return err
+	}
+	defer b.users.Done()
+	fail := func(err error) error {
+		return fmt.Errorf("kafka: receive from %s, group %q: %w", route.Channel.Address, route.Group, err)
+	}
+	if err := checkRoute(route); err != nil {
+		return fail(err)
+	}
+	r := newReceiver(b, route, take)
+	if err := r.open(ctx); err != nil {
+		return fail(err)
+	}
+	if r.client == nil { // ctx was done, or the Broker closed, before anything could be received
+		return nil
+	}
+	if err := r.run(ctx); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+func checkRoute(r transport.Route) error {
+	var errs []error
+	errs = append(errs, r.Channel.Validate())
+	if r.Group == "" && r.Channel.Pattern == transport.Topic {
+		errs = append(errs, errors.New("a topic's receiver needs a group"))
+	}
+	if r.Group != "" {
+		errs = append(errs, transport.CheckGroup(r.Group))
+	}
+	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
+		errs = append(errs, errors.New("a position to end at is for streams only"))
+	}
+	for _, p := range []transport.Position{r.From, r.Until} {
+		if p.At != "" {
+			_, _, err := parsePosition(p.At)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// origin is where a new group of r begins.
+func origin(r transport.Route) transport.Position {
+	switch r.Channel.Pattern {
+	case transport.Queue:
+		return transport.Position{Start: true}
+	case transport.Topic: // what is kept is for the groups that were there
+		return transport.Position{}
+	}
+	return r.From
+}
+
+// open makes everything that the receiver needs in the cluster, as soon as that answers. It leaves r.client nil if it
+// was stopped before.
+func (r *receiver) open(ctx context.Context) error {
+	ctx, cancel := r.b.until(ctx)
+	defer cancel()
+	for pause := tryAgain; ; pause = min(2*pause, maxTryAgain) {
+		err := r.tryOpen(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return nil
+		case useless(err):
+			return err
+		}
+		select {
+		case <-time.After(jitter(pause)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (r *receiver) tryOpen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	if err := r.b.declare(ctx, []transport.Channel{r.route.Channel}); err != nil {
+		return err
+	}
+	if err := r.bind(ctx); err != nil {
+		return fmt.Errorf("until: %w", err)
+	}
+	options := []kgo.Opt{
+		kgo.KeepControlRecords(), // they have offsets that are settled like others
+		kgo.FetchMaxPartitionBytes(fetchBytes),
+		kgo.FetchMaxBytes(int32(fetchBytes * min(partitions(r.route.Channel), 32))),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // what was before is not kept any longer
+		kgo.RetryBackoffFn(retryPause),
+	}
+	if r.reader() {
+		from, err := r.b.offsets(ctx, r.route.Channel, r.route.From, false)
+		if err != nil {
+			return fmt.Errorf("from: %w", err)
+		}
+		at := make(map[int32]kgo.Offset)
+		for p, o := range from {
+			at[p] = kgo.NewOffset().At(o)
+			l := newLane(r, p, 0)
+			l.mark = o
+			r.lanes = append(r.lanes, l)
+		}
+		options = append(options, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: at}))
+	} else {
+		if err := r.register(ctx); err != nil {
+			return fmt.Errorf("register the group: %w", err)
+		}
+		options = append(options, r.membership()...)
+	}
+	var err error
+	r.client, err = r.b.options.client(options...)
+	return err
+}
+
+// useless reports whether an error says that going on makes no sense.
+func useless(err error) bool {
+	if errors.Is(err, transport.ErrRefused) || errors.Is(err, transport.ErrNotFound) || errors.Is(err, transport.ErrClosed) {
+		return true
+	}
+	code := transport.CodeOf(err)
+	return denied(err) || code != transport.Unknown && code != transport.Unavailable
+}
+
+// until is ctx, ended by Close as well.
+func (b *Broker) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	b.users.Go(func() {
+		select {
+		case <-b.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, cancel
+}

@@ -1,0 +1,386 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/parley-io/parley/transport"
+)
+
+// receiver runs one Receive. Its loop hands out; a second goroutine fetches; a third one commits; and the client calls
+// back when partitions come and go.
+type receiver struct {
+	b      *Broker
+	route  transport.Route
+	topic  string
+	group  string // the consumer group; "" = a reader
+	credit *transport.Credit
+	take   func(*transport.Delivery)
+	client *kgo.Client
+	lease  lease
+	bounds map[int32]int64 // of Until, by partition; nil = not known yet, or there is none
+
+	wake   chan struct{} // capacity 1: the loop has something to do
+	dirty  chan struct{} // capacity 1: there is something to commit
+	hungry chan struct{} // capacity 1: there is room for more
+	joined chan struct{} // closed when the group has taken us in
+	broken chan struct{} // closed when failure is set
+
+	committing sync.Mutex // held while committing, so that one comes after the other
+
+	gate sync.Mutex // held while fetching, and while lanes come and go: what was fetched for a lane never gets into its successor
+	end  context.CancelFunc
+
+	mu         sync.Mutex // guards what follows, and the lanes
+	lanes      []*lane
+	first      int // the lane that is next to hand out
+	member     string
+	generation int32 // of our membership; -1 = none
+	unsettled  int
+	stopping   bool
+	changing   int // who wait for gate to change the lanes
+	interrupt  context.CancelFunc
+	failure    error
+}
+
+const (
+	fetchBytes = 256 << 10 // that the cluster sends of a partition at a time
+	fullBytes  = 512 << 10 // that wait in a lane before nothing more is fetched for it
+	lowBytes   = 128 << 10 // below which a lane wants more
+)
+
+func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery)) *receiver {
+	r := &receiver{
+		b: b, route: route, topic: b.names.topic(route.Channel.Address), credit: route.Credit, take: take, generation: -1,
+		wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1), hungry: make(chan struct{}, 1),
+		joined: make(chan struct{}), broken: make(chan struct{}),
+	}
+	if route.Group != "" || route.Channel.Pattern == transport.Queue {
+		r.group = b.names.group(route.Channel, route.Group)
+	}
+	if r.credit == nil {
+		r.credit = transport.NewCredit(defaultCredit)
+	}
+	return r
+}
+
+// reader reports whether r leaves nothing behind.
+func (r *receiver) reader() bool { return r.group == "" }
+
+// foreign reports whether a record is for another group.
+func (r *receiver) foreign(record *kgo.Record) bool {
+	if r.route.Channel.Pattern == transport.Queue {
+		return false
+	}
+	to := recipient(record)
+	return to != "" && to != r.route.Group
+}
+
+// run receives until ctx is done, the Broker is closed, or everything before Until is settled; and then until all that
+// was handed out is.
+func (r *receiver) run(ctx context.Context) error {
+	life, cancel := context.WithCancel(context.Background())
+	r.end = cancel
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer cancel()
+	helpers.Go(func() { r.fetch(life) })
+	if !r.reader() {
+		helpers.Go(func() { r.keepCommitting(life) })
+	}
+	defer r.release()
+	defer r.abandon()
+	return r.loop(ctx)
+}
+
+func (r *receiver) loop(ctx context.Context) error {
+	joined, done, closing := r.joined, ctx.Done(), r.b.closing
+	if r.reader() {
+		joined = nil
+		r.ready()
+	}
+	var look <-chan time.Time // whether Until is reached
+	if !r.route.Until.IsZero() {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		look = tick.C
+		if r.reached(ctx) {
+			r.stop()
+		}
+	}
+	for {
+		again, over := r.handOut()
+		if over {
+			return r.ended()
+		}
+		_, changed := r.credit.Now()
+		select {
+		case <-r.wake:
+		case <-changed:
+		case <-again:
+		case <-joined:
+			joined = nil
+			r.ready()
+		case <-look:
+			if r.reached(ctx) {
+				r.stop()
+			}
+		case <-done:
+			done, look = nil, nil
+			r.stop()
+		case <-closing:
+			closing, look = nil, nil
+			r.stop()
+		case <-r.broken:
+			return r.ended()
+		case <-r.b.dead:
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return fmt.Errorf("%w: %d deliveries were not settled", transport.ErrClosed, r.unsettled)
+		}
+	}
+}
+
+func (r *receiver) ready() {
+	if r.route.Ready != nil {
+		r.route.Ready()
+	}
+}
+
+// stop lets nothing more be handed out. What runs stays ours until it is settled.
+func (r *receiver) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopping = true
+	for _, l := range r.lanes {
+		l.give()
+	}
+}
+
+func (r *receiver) ended() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failure
+}
+
+// fail ends the receiver with an error.
+func (r *receiver) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure == nil {
+		r.failure = err
+		close(r.broken)
+	}
+}
+
+// handOut gives out what the credit allows. It says when a resting lane goes on, and whether all is over.
+func (r *receiver) handOut() (again <-chan time.Time, over bool) {
+	var batch []*entry
+	for {
+		var rest time.Duration
+		batch, rest, over = r.pick(batch[:0])
+		for _, e := range batch {
+			r.take(e.lane.delivery(e))
+		}
+		if len(batch) == 0 {
+			if rest > 0 {
+				again = time.After(rest)
+			}
+			return again, over
+		}
+	}
+}
+
+// pick adds to batch what is to be handed out: one of each lane at the most, so that what is given back while it is
+// taken comes before what follows it. A lane has at most half of the credit if the others could have some of the rest,
+// so that one whose handlers hang does not stop them.
+func (r *receiver) pick(batch []*entry) (_ []*entry, rest time.Duration, over bool) {
+	credit, _ := r.credit.Now()
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopping {
+		return batch, 0, r.unsettled == 0
+	}
+	most := credit
+	if n := len(r.lanes); n > 1 && credit >= 2*n {
+		most = credit / 2
+	}
+	for i := range r.lanes {
+		l := r.lanes[(r.first+i)%len(r.lanes)]
+		if r.unsettled >= credit {
+			r.first = (r.first + i) % len(r.lanes)
+			break
+		}
+		if l.out >= most {
+			continue
+		}
+		if e := l.take(now); e != nil {
+			batch = append(batch, e)
+			r.unsettled++
+		} else if d := l.rest.Sub(now); d > 0 && !l.yielding && (rest == 0 || d < rest) {
+			rest = d
+		}
+	}
+	if len(batch) > 0 {
+		r.feed()
+	}
+	return batch, rest, false
+}
+
+// settle takes the outcome of a delivery.
+func (r *receiver) settle(e *entry, o transport.Outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.state != handed {
+		return
+	}
+	l := e.lane
+	e.state = settled
+	l.land(e, o, time.Now())
+	r.unsettled--
+	if l.version != l.committed {
+		poke(r.dirty)
+	}
+	poke(r.wake)
+}
+
+// fetch brings what the cluster has to the lanes, until ctx is done.
+func (r *receiver) fetch(ctx context.Context) {
+	for ctx.Err() == nil {
+		r.mu.Lock()
+		poll, cancel := context.WithCancel(ctx)
+		r.interrupt = cancel
+		wanted := r.changing == 0 && r.want()
+		if r.changing > 0 {
+			cancel()
+		}
+		r.mu.Unlock()
+		if wanted {
+			r.gate.Lock()
+			fs := r.client.PollFetches(poll)
+			r.arrived(fs)
+			r.gate.Unlock()
+			cancel()
+			if fs.IsClientClosed() {
+				return
+			}
+			continue
+		}
+		cancel()
+		select {
+		case <-r.hungry:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// want reports whether something has room for more: while nothing has, what the client has fetched stays with it.
+func (r *receiver) want() bool {
+	if r.stopping {
+		return false
+	}
+	for _, l := range r.lanes {
+		if l.waiting < lowBytes {
+			return true
+		}
+	}
+	return len(r.lanes) == 0
+}
+
+// arrived sorts what was fetched into the lanes.
+func (r *receiver) arrived(fs kgo.Fetches) {
+	fs.EachError(func(_ string, _ int32, err error) {
+		if denied(err) {
+			r.fail(&transport.Error{Code: transport.PermissionDenied, NoRetry: true, Cause: err,
+				Message: "this user may not read the topic " + r.topic + ", or not join the group " + r.group + ": give it the right"})
+		}
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	moved := false
+	fs.EachPartition(func(p kgo.FetchTopicPartition) {
+		l := r.lane(p.Partition)
+		if l == nil || len(p.Records) == 0 {
+			return
+		}
+		l.add(p.Records)
+		moved = moved || l.version != l.committed
+	})
+	if moved {
+		poke(r.dirty)
+	}
+	r.feed()
+	poke(r.wake)
+}
+
+// feed has nothing fetched for lanes that are full, and asks for more if there is room. A lane that is full costs the
+// others nothing.
+func (r *receiver) feed() {
+	var pause, resume []int32
+	for _, l := range r.lanes {
+		switch {
+		case !l.paused && l.waiting >= fullBytes:
+			l.paused = true
+			pause = append(pause, l.partition)
+		case l.paused && l.waiting < lowBytes:
+			l.paused = false
+			resume = append(resume, l.partition)
+		}
+	}
+	if len(pause) > 0 {
+		r.client.PauseFetchPartitions(map[string][]int32{r.topic: pause})
+	}
+	if len(resume) > 0 {
+		r.client.ResumeFetchPartitions(map[string][]int32{r.topic: resume})
+	}
+	if r.want() {
+		poke(r.hungry)
+	}
+}
+
+func (r *receiver) lane(partition int32) *lane {
+	i := slices.IndexFunc(r.lanes, func(l *lane) bool { return l.partition == partition })
+	if i < 0 {
+		return nil
+	}
+	return r.lanes[i]
+}
+
+// abandon ends the lanes when Receive does.
+func (r *receiver) abandon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopping = true
+	if r.unsettled == 0 && r.failure == nil {
+		return // release commits the rest
+	}
+	for _, l := range r.lanes {
+		l.end()
+	}
+}
+
+// release leaves the group and frees the client.
+func (r *receiver) release() {
+	if !r.reader() {
+		r.insist(nil)
+		ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
+		defer cancel()
+		_ = r.client.LeaveGroupContext(ctx) // else the group expels us after Session
+	}
+	r.end()
+	r.client.Close()
+}
+
+// poke wakes who waits for c, which has capacity 1.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
