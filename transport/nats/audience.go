@@ -21,8 +21,8 @@ type audience struct {
 
 // groups are the consumers of a stream that are groups.
 type groups struct {
-	names    map[string]bool
-	learning int // lists that are on their way
+	names    map[string]map[string]bool // by partition, "" on an unordered channel
+	learning int                        // lists that are on their way
 	since    []change
 }
 
@@ -67,7 +67,7 @@ func (a *audience) learn(ctx context.Context, stream string) error {
 	a.mu.Lock()
 	g := a.streams[stream]
 	if g == nil {
-		g = &groups{names: make(map[string]bool)}
+		g = &groups{names: make(map[string]map[string]bool)}
 		a.streams[stream] = g
 	}
 	g.learning++
@@ -91,8 +91,8 @@ func (a *audience) learn(ctx context.Context, stream string) error {
 	return err
 }
 
-// count is how many groups a message to a stream goes to, to "" = all of them.
-func (a *audience) count(stream, to string) int {
+// count is how many groups a message to a partition of a stream goes to, to "" = all of them; partition "" = it has none.
+func (a *audience) count(stream, partition, to string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := a.streams[stream]
@@ -100,21 +100,25 @@ func (a *audience) count(stream, to string) int {
 	case g == nil:
 		return -1
 	case to == "":
-		return len(g.names)
-	case g.names[to]:
+		return len(g.names[partition])
+	case g.names[partition][to]:
 		return 1
 	}
 	return 0
 }
 
 func (g *groups) apply(c change) {
-	if transport.CheckGroup(c.name) != nil { // a reader, the mover, a Queue's own
+	group, partition, _ := strings.Cut(c.name, "_")
+	if transport.CheckGroup(group) != nil { // a reader, the mover, a Queue's own
 		return
 	}
+	if g.names[partition] == nil {
+		g.names[partition] = make(map[string]bool)
+	}
 	if c.there {
-		g.names[c.name] = true
+		g.names[partition][group] = true
 	} else {
-		delete(g.names, c.name)
+		delete(g.names[partition], group)
 	}
 }
 

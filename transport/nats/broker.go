@@ -36,6 +36,9 @@ type Broker struct {
 	reconnected chan struct{}    // closed and replaced with each reconnection
 	mover       bool             // runs
 
+	owners *owners
+	shares atomic.Int64 // counts those that were begun
+
 	ended   chan struct{}  // closed when the connection is
 	closing chan struct{}  // Close was called
 	dead    chan struct{}  // Close no longer waits
@@ -50,8 +53,9 @@ var (
 	_ transport.Operator = (*Broker)(nil)
 )
 
-// Open connects. It fails when the options are wrong, no server answers until ctx is done, or the server has no
-// JetStream. Afterwards the connection comes back by itself, for as long as it takes.
+// Open connects. It fails when the options are wrong, no server answers until ctx is done, or the server refuses us or
+// would lose messages: then the error has a [transport.Error], whose code says what is certainly wrong. Afterwards the
+// connection comes back by itself, for as long as it takes, also after the server has refused it.
 func Open(ctx context.Context, o Options) (*Broker, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("nats: %w", err)
@@ -63,8 +67,9 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		ended: make(chan struct{}), closing: make(chan struct{}), dead: make(chan struct{}),
 		stop: make(chan struct{}), buried: make(chan struct{}),
 	}
+	b.owners = newOwners(b)
 	if err := b.connect(ctx); err != nil {
-		return nil, fmt.Errorf("nats: connect to %s: %w", b.where(), err)
+		return nil, fmt.Errorf("nats: connect to %s: %w", b.where(), unopened(err))
 	}
 	b.features = transport.Features{
 		MaxBytes: transport.DefaultMaxBody, Dedupe: DedupeWindow, Delay: MaxDelay,
@@ -105,6 +110,7 @@ func (b *Broker) bury() {
 	defer close(b.buried)
 	b.users.Wait()
 	close(b.stop)
+	b.owners.keep.Wait()
 	b.nc.Close()
 	<-b.ended
 	b.owned.Wait()
@@ -119,81 +125,6 @@ func (b *Broker) begin() error {
 	}
 	b.users.Add(1)
 	return nil
-}
-
-func (b *Broker) connect(ctx context.Context) error {
-	options := []natsio.Option{
-		natsio.Name(b.options.Name),
-		natsio.MaxReconnects(-1),
-		natsio.ReconnectBufSize(-1), // what cannot be written is told at once
-		natsio.ReconnectWait(100 * time.Millisecond),
-		natsio.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
-		natsio.PingInterval(10 * time.Second),
-		natsio.MaxPingsOutstanding(2),
-		natsio.DisconnectErrHandler(func(*natsio.Conn, error) { b.confirms.lost() }),
-		natsio.ReconnectHandler(func(*natsio.Conn) { b.announceReconnection() }),
-		natsio.ClosedHandler(func(*natsio.Conn) { close(b.ended) }),
-		natsio.ErrorHandler(func(_ *natsio.Conn, _ *natsio.Subscription, err error) { b.confirms.forbidden(err) }),
-	}
-	if b.options.Token != "" {
-		options = append(options, natsio.Token(b.options.Token))
-	}
-	timeout := dialLimit
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = max(min(timeout, time.Until(deadline)), time.Millisecond)
-	}
-	options = append(options, natsio.Timeout(timeout))
-	d := dialer{b, timeout}
-	if b.options.InProcess != nil {
-		options = append(options, natsio.InProcessServer(d))
-	} else {
-		options = append(options, natsio.SetCustomDialer(d))
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	b.confirms = newConfirms(b)
-	b.audience = newAudience(b)
-	nc, err := natsio.Connect(b.options.URL, options...)
-	if err != nil {
-		return err
-	}
-	b.nc = nc
-	err = b.prepare(ctx)
-	if err != nil {
-		nc.Close()
-		<-b.ended
-	}
-	return err
-}
-
-// prepare makes the subscriptions that live as long as the connection, and looks whether there is JetStream.
-func (b *Broker) prepare(ctx context.Context) (err error) {
-	if b.js, err = jetstream.New(b.nc, jetstream.WithDefaultTimeout(answerLimit)); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
-	defer cancel()
-	if err := b.confirms.subscribe(); err != nil {
-		return err
-	}
-	begin := time.Now()
-	if _, err := b.js.AccountInfo(ctx); err != nil {
-		return fmt.Errorf("ask for JetStream: %w", err)
-	}
-	b.seen.Store(int64(begin.Sub(b.born)))
-	return nil
-}
-
-// where is the server in words, without secrets.
-func (b *Broker) where() string {
-	if b.options.InProcess != nil {
-		return "the broker in this process"
-	}
-	if b.nc != nil {
-		return b.nc.ConnectedUrlRedacted()
-	}
-	return redact(b.options.URL)
 }
 
 func (b *Broker) announceReconnection() {

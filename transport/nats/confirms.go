@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,7 +25,8 @@ type confirms struct {
 	last uint64
 	open map[uint64]*flight
 
-	denial error // what the server last said that we may not do
+	denial error                   // what the server last said that we may not do
+	tell   context.CancelCauseFunc // who waits to hear of that; nil = nobody
 }
 
 // flight is a message or an atomic batch on its way.
@@ -115,9 +117,12 @@ func (c *confirms) forbidden(err error) {
 	if !errors.Is(err, natsio.ErrPermissionViolation) {
 		return
 	}
-	refused := fmt.Errorf("%w: %w", transport.ErrRefused, err)
+	refused := notAllowed(err)
 	c.mu.Lock()
 	c.denial = refused
+	if c.tell != nil {
+		c.tell(refused)
+	}
 	c.mu.Unlock()
 	c.end(refused, func(f *flight) bool {
 		for _, i := range f.items {
@@ -129,12 +134,29 @@ func (c *confirms) forbidden(err error) {
 	})
 }
 
-// denied is the server's last word on our rights, if it is about a stream; else nil.
-func (b *Broker) denied(stream string) error {
+// notAllowed is what the server says that we may not do.
+func notAllowed(err error) error {
+	return fmt.Errorf("%w: %w", transport.ErrRefused, &transport.Error{
+		Code: transport.PermissionDenied, Cause: err, NotSent: true,
+		Message: "this user may not do that: give it the right in the permissions of the server's configuration",
+	})
+}
+
+// whenDenied lets tell hear of what we may not do, nil = nobody.
+func (c *confirms) whenDenied(tell context.CancelCauseFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell = tell
+}
+
+// denied is the server's last word on our rights, if it is about one of these names; else nil.
+func (b *Broker) denied(names ...string) error {
 	b.confirms.mu.Lock()
 	defer b.confirms.mu.Unlock()
-	if d := b.confirms.denial; d != nil && strings.Contains(d.Error(), stream) {
-		return d
+	for _, name := range names {
+		if d := b.confirms.denial; d != nil && strings.Contains(d.Error(), name) {
+			return d
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,7 +15,7 @@ import (
 
 // The form of a channel in its stream's metadata.
 const (
-	metaFormat     = "parley-format" // of these entries: "1"
+	metaFormat     = "parley-format" // of these entries, and of what belongs to the stream: "2"
 	metaAddress    = "parley-address"
 	metaPattern    = "parley-pattern"
 	metaPartitions = "parley-partitions"
@@ -36,14 +37,22 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 		return fmt.Errorf("nats: declare: %w", err)
 	}
 	if err := b.startMover(ctx); err != nil {
-		return fmt.Errorf("nats: declare: make the place of delayed messages: %w", err)
+		return fmt.Errorf("nats: declare: make the place of delayed messages: %w", undeclared(err))
 	}
 	for _, c := range channels {
 		if err := b.declare(ctx, c); err != nil {
-			errs = append(errs, fmt.Errorf("nats: declare %s: %w", c.Address, err))
+			errs = append(errs, fmt.Errorf("nats: declare %s: %w", c.Address, undeclared(err)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// undeclared says what a failure to declare means for repeating.
+func undeclared(err error) error {
+	if useless(err) {
+		return err
+	}
+	return certainly(err)
 }
 
 // declare makes a channel exist and this Broker able to send to it.
@@ -86,13 +95,17 @@ func (b *Broker) create(ctx context.Context, c transport.Channel) (*jetstream.St
 	if err != nil {
 		return nil, err
 	}
-	return s.CachedInfo(), sameForm(c, s.CachedInfo().Config.Metadata)
+	found := s.CachedInfo().Config
+	if err := sameForm(c, found.Metadata); err != nil {
+		return nil, err
+	}
+	return s.CachedInfo(), safe(b.streamConfig(c), found)
 }
 
 func (b *Broker) streamConfig(c transport.Channel) jetstream.StreamConfig {
 	s := jetstream.StreamConfig{
 		Name:               b.names.stream(c.Address),
-		Subjects:           b.names.subjects(c.Address),
+		Subjects:           b.names.subjects(c),
 		Storage:            jetstream.FileStorage,
 		Replicas:           b.options.Replicas,
 		Discard:            jetstream.DiscardNew,
@@ -119,9 +132,30 @@ func (b *Broker) streamConfig(c transport.Channel) jetstream.StreamConfig {
 	return s
 }
 
+// safe reports the settings of an existing stream that lose messages which the settings that it should have keep.
+func safe(want, found jetstream.StreamConfig) error {
+	var bad []string
+	note := func(wrong bool, format string, args ...any) {
+		if wrong {
+			bad = append(bad, fmt.Sprintf(format, args...))
+		}
+	}
+	note(found.Storage != want.Storage, "storage %v instead of %v", found.Storage, want.Storage)
+	note(found.Retention != want.Retention, "retention %v instead of %v", found.Retention, want.Retention)
+	note(found.Discard != want.Discard, "discard %v instead of %v", found.Discard, want.Discard)
+	note(found.PersistMode != want.PersistMode, "persist mode %v instead of %v", found.PersistMode, want.PersistMode)
+	note(found.Replicas < want.Replicas, "%d replicas instead of %d", found.Replicas, want.Replicas)
+	note(found.MaxAge > 0 && want.MaxAge == 0, "a maximum age of %v instead of none", found.MaxAge)
+	note(found.MaxMsgs > 0 || found.MaxMsgsPerSubject > 0, "a maximum number of messages instead of none")
+	if len(bad) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the stream %s has %s: edit it, or use another address", transport.ErrRefused, found.Name, strings.Join(bad, ", "))
+}
+
 func metadata(c transport.Channel) map[string]string {
 	return map[string]string{
-		metaFormat:     "1",
+		metaFormat:     "2",
 		metaAddress:    c.Address,
 		metaPattern:    c.Pattern.String(),
 		metaPartitions: strconv.Itoa(c.Partitions),

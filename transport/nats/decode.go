@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -67,10 +68,13 @@ func read(e *transport.Envelope, m *natsio.Msg) error {
 			return err
 		}
 	}
-	if events == 0 {
-		return errors.New("no CloudEvents event: it has no header ce-specversion")
+	switch {
+	case events > 0:
+		return nil
+	case mode == "" && bytes.HasPrefix(bytes.TrimSpace(m.Data), []byte("{")): // CloudEvents 1.0.2 knows no headers on NATS
+		return readStructured(e, m.Data)
 	}
-	return nil
+	return errors.New("no CloudEvents event: it has no header ce-specversion")
 }
 
 // readStructured fills e from an event that is wholly in the body.

@@ -107,7 +107,7 @@ func (b *Broker) move() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r := &receiver{
-		b: b, stream: b.names.delayStream(), consumer: moverGroup, credit: transport.NewCredit(moverCredit),
+		b: b, stream: b.names.delayStream(), consumer: moverGroup, window: newWindow(transport.NewCredit(moverCredit)),
 		restore: b.createDelay,
 		take: func(d *entry) {
 			h := d.msg.Header

@@ -1,12 +1,16 @@
-// Package nats carries messages over NATS JetStream, server 2.15 or later. Package nats/embedded runs such a server
-// inside the process.
+// Package nats carries messages over NATS JetStream, server 2.14 or later; 2.15 is what it is tested with. Package
+// nats/embedded runs such a server inside the process.
 //
 // Where things are, with the default prefix "parley" ([Options.Prefix] keeps environments apart on one server):
 //
 //	channel orders.v1.cancel-order    stream   parley_orders_v1_cancel-order
 //	its messages                      subject  parley.orders_v1_cancel-order.P, P the partition, 0 where there is no order
 //	a copy for one group              subject  parley.orders_v1_cancel-order.P.g.GROUP
-//	a group                           durable consumer GROUP of the stream; "_" is a Queue's one group
+//	a group of an unordered channel   durable consumer GROUP of the stream; "_" is a Queue's one group
+//	a group's partition P             durable consumer GROUP_P, _P of a Queue
+//	who has a partition               key owner.STREAM.GROUP.P of the bucket parley_owners: a member, "free" or "dropped"
+//	who is in a group                 key member.STREAM.GROUP.MEMBER there
+//	which processes live              key lease.ID there, written every 0.75 s; a member's name begins with the ID
 //	what waits for its NotBefore      stream   parley_DELAY
 //
 // A Queue is a stream with work-queue retention, a Topic one with interest retention (both refuse messages when they
@@ -30,12 +34,35 @@
 // gathers, and goes as one atomic batch if that is cheaper. One duplicate makes the server refuse a whole batch; nothing
 // of it is stored then, so its members are sent singly, each with its own outcome.
 //
-// All receivers of a group share one consumer. Order per partition holds among the deliveries of one process, also
-// when the connection is lost or the process is killed and started again: a receiver that is alone in its group asks
-// for what was on the way to be delivered again at once, in order, before anything newer. Where other receivers of the
-// group are alive, that comes back after [AckWait] and may come behind newer messages. Two receivers that start in the
-// same instant may both think that they are alone; then what was on the way may be delivered to both.
+// # Who gets what
 //
-// [transport.Delivery.Valid] says whether a round trip to the server was confirmed within [Lease], which is shorter than
-// AckWait: before the server gives a delivery to another, Valid is false. Fence is 0.
+// All receivers of a group of an unordered channel share one consumer. What was on the way to a receiver that is alone in
+// its group comes again at once when its connection is lost or its process is killed and started again; where others are
+// alive, it comes after [AckWait]. Two receivers that start in the same instant may both think that they are alone; then
+// what was on the way may be delivered to both. [transport.Delivery.Valid] says whether a round trip to the server was
+// confirmed within [Lease], which is shorter than AckWait: before the server gives a delivery to another, Valid is false.
+// Fence is 0.
+//
+// Each partition of an ordered channel has one owner in a group, a Receive; all Receives of a group have as many, give or
+// take one. An owner writes its name into the ownership key, over the revision that it found; the new revision is the
+// Fence. When another joins, owners give up what they have too much: they close Yield, wait for what runs, give the
+// rest back to the consumer in order, and set the key to "free". That takes as long as the handlers, a few milliseconds
+// without any. A Receive that ends, and a Broker that is closed, do the same, so nobody waits for them.
+//
+// A Broker lives by one lease, however many partitions it has: idle, it writes 1.3 keys a second. When it goes silent for
+// [LeaseTTL], others remove its lease, by revision, and then take its partitions: 6 to 7 s after a crash, a freeze or a
+// cut. This also is how long a process waits that starts again after a crash: for the rest of the old lease. A renewal
+// succeeds only over the revision before it; so who was away for long and still has its lease, still has its partitions,
+// and goes on with what it has in hand: as does a lone receiver after any outage of the server. Valid is false from 0.5 s
+// before others may remove the lease until the next renewal is confirmed, by the monotonic clock. Where others of the
+// group are known, Yield and Revoked are closed when the lease has lapsed; a lone receiver's only when it is known that
+// another has taken over.
+//
+// A new owner begins behind the acknowledgement floor, if the one before has not given back all that it had: what is
+// behind the floor and was handled, comes again if it is still stored, which on a Stream it is, and on a Topic as long as
+// other groups have it to do. After a power loss of the server the floor may be an older one. An owner drops what it has
+// already settled.
+//
+// A handler that runs when its process freezes ends beside those of the next owner. Only a check of the Fence where the
+// effect lands keeps that out. Fences grow as long as the bucket is not lost.
 package nats

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ func (e *entry) settle(o transport.Outcome) {
 		return
 	}
 	r := e.receiver
+	r.window.put()
 	r.mu.Lock()
 	e.outcome = o
 	r.settled = append(r.settled, e)
@@ -39,8 +41,8 @@ func (e *entry) settle(o transport.Outcome) {
 }
 
 func (e *entry) delivery(c transport.Channel) *transport.Delivery {
-	b := e.receiver.b
-	return &transport.Delivery{
+	b, own := e.receiver.b, e.receiver.own
+	d := &transport.Delivery{
 		Envelope:  decode(c.Address, fmt.Sprintf("%s.%d", e.receiver.stream, e.sequence()), e.msg),
 		Partition: b.names.partition(c, e.msg.Subject),
 		Position:  position(e.sequence()),
@@ -48,4 +50,10 @@ func (e *entry) delivery(c transport.Channel) *transport.Delivery {
 		Valid:     b.valid,
 		Settle:    e.settle,
 	}
+	if own != nil {
+		d.Valid, d.Fence, d.Yield, d.Revoked = own.valid, own.fence, own.yield, own.revoked
+	}
+	return d
 }
+
+func bySequence(a, b *entry) int { return cmp.Compare(a.sequence(), b.sequence()) }

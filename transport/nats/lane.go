@@ -36,6 +36,7 @@ type item struct {
 	msg      *message
 	position bool   // its place in this lane's stream is its position
 	audience string // the stream whose groups count; "" = there is one
+	part     string // the partition in it; "" = it has none
 	to       string // the one group that it is for; "" = all
 	settled  func(transport.Receipt)
 }
@@ -208,7 +209,7 @@ func (l *lane) settle(f *flight, c confirmation, err error) {
 			r.Position = strconv.FormatUint(first+uint64(n), 10)
 		}
 		if i.audience != "" {
-			r.Groups = l.b.audience.count(i.audience, i.to)
+			r.Groups = l.b.audience.count(i.audience, i.part, i.to)
 		}
 		i.settled(r)
 	}

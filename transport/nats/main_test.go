@@ -13,9 +13,13 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	transporttest.Play(play)
+	goleak.VerifyTestMain(m)
+}
 
 // patience is for what must happen: a test that waits so long has failed.
 const patience = 20 * time.Second

@@ -23,6 +23,11 @@ func token(address string) string { return strings.ReplaceAll(address, ".", "_")
 func (n names) stream(address string) string { return n.prefix + "_" + token(address) }
 func (n names) delayStream() string          { return n.prefix + "_DELAY" }
 
+// bucket is where it is written who has which partition; what people call it, its stream, and the subject of a key.
+func (n names) bucket() string        { return n.prefix + "_owners" }
+func (n names) bucketStream() string  { return "KV_" + n.bucket() }
+func (n names) key(key string) string { return "$KV." + n.bucket() + "." + key }
+
 func (n names) root(address string) string { return n.prefix + "." + token(address) }
 
 // subject is where a message of a channel is published.
@@ -34,14 +39,18 @@ func (n names) subject(c transport.Channel, e *transport.Envelope) string {
 	return s
 }
 
-// subjects are all that a channel's stream takes.
-func (n names) subjects(address string) []string {
-	return []string{n.root(address) + ".*", n.root(address) + ".*.g.*"}
+// subjects are all that a channel's stream takes: the server refuses what would be in no partition.
+func (n names) subjects(c transport.Channel) (subjects []string) {
+	for p := range max(c.Partitions, 1) {
+		one := n.root(c.Address) + "." + strconv.Itoa(p)
+		subjects = append(subjects, one, one+".g.*")
+	}
+	return subjects
 }
 
 // filters are the subjects that a group gets; "" = a reader.
 func (n names) filters(c transport.Channel, group string) []string {
-	all := n.subjects(c.Address)
+	all := []string{n.root(c.Address) + ".*", n.root(c.Address) + ".*.g.*"}
 	switch {
 	case c.Pattern == transport.Queue:
 		return all
@@ -49,6 +58,15 @@ func (n names) filters(c transport.Channel, group string) []string {
 		return all[:1]
 	}
 	return []string{all[0], n.root(c.Address) + ".*.g." + group}
+}
+
+// partitionFilters are those of the subjects of filters that belong to one partition.
+func (n names) partitionFilters(c transport.Channel, group string, partition int) []string {
+	one := n.root(c.Address) + "." + strconv.Itoa(partition)
+	if c.Pattern == transport.Queue {
+		return []string{one, one + ".g.*"}
+	}
+	return []string{one, one + ".g." + group}
 }
 
 // live is the subject on which the receivers of a group hear whether another one asks for them.
@@ -95,10 +113,30 @@ func identity(e *transport.Envelope) string {
 	return e.ID + " " + transport.EscapeAttribute(e.Copy) + " " + e.Group // none of the three has a space
 }
 
-// consumer is the name of a group's durable consumer.
+// consumer is the name of a group's durable consumer on an unordered channel, and of the group among those who have
+// partitions.
 func consumer(c transport.Channel, group string) string {
 	if c.Pattern == transport.Queue {
 		return queueGroup
 	}
 	return group
+}
+
+// partitionConsumer is the name of the durable consumer of a group's partition.
+func partitionConsumer(c transport.Channel, group string, partition int) string {
+	if c.Pattern == transport.Queue {
+		group = ""
+	}
+	return group + "_" + strconv.Itoa(partition)
+}
+
+// consumers are the names of all durable consumers of a group.
+func consumers(c transport.Channel, group string) (names []string) {
+	if c.Partitions == 0 {
+		return []string{consumer(c, group)}
+	}
+	for p := range c.Partitions {
+		names = append(names, partitionConsumer(c, group, p))
+	}
+	return names
 }

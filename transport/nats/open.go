@@ -53,9 +53,12 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 		r.begin()
 	}
 	r.created = info.Created
-	if r.reader {
+	switch {
+	case r.own != nil:
+		err = r.openPartition(ctx)
+	case r.reader:
 		err = r.openReader(ctx)
-	} else {
+	default:
 		err = r.openGroup(ctx)
 	}
 	r.opened = r.opened || err == nil
@@ -79,7 +82,7 @@ func (r *receiver) openGroup(ctx context.Context) error {
 	c, err := r.b.js.Consumer(ctx, r.stream, r.consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		if r.opened {
-			return fmt.Errorf("the group was removed: %w", transport.ErrNotFound)
+			return errRemoved
 		}
 		c, err = r.create(ctx)
 	}
@@ -119,16 +122,60 @@ func (r *receiver) retire(ctx context.Context) error {
 
 // create makes the group's consumer.
 func (r *receiver) create(ctx context.Context) (jetstream.Consumer, error) {
-	config := jetstream.ConsumerConfig{
-		Durable: r.consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
-		MaxDeliver: -1, MaxAckPending: MaxCredit, MaxWaiting: maxRequests, FilterSubjects: r.filters,
-	}
+	config := groupConfig(r.consumer, r.filters)
 	deliverFrom(&config, r.from)
 	c, err := r.b.js.CreateConsumer(ctx, r.stream, config)
 	if errors.Is(err, jetstream.ErrConsumerExists) { // another receiver was faster
 		return r.b.js.Consumer(ctx, r.stream, r.consumer)
 	}
 	return c, err
+}
+
+// groupConfig is that of a durable consumer.
+func groupConfig(name string, filters []string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
+		MaxDeliver: -1, MaxAckPending: MaxCredit, MaxWaiting: maxRequests, FilterSubjects: filters,
+	}
+}
+
+var (
+	errNotOwner = errors.New("another may have the partition by now")
+	errRemoved  = fmt.Errorf("the group was removed: %w", transport.ErrNotFound)
+)
+
+// openPartition begins to get the deliveries of a partition. If some are out that nobody has given back, the consumer
+// begins again behind its acknowledgement floor; what comes to this receiver a second time is known here.
+func (r *receiver) openPartition(ctx context.Context) error {
+	if err := r.retire(ctx); err != nil {
+		return err
+	}
+	if !r.own.valid() {
+		return errNotOwner
+	}
+	c, err := r.b.js.Consumer(ctx, r.stream, r.consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return errRemoved
+	}
+	if err != nil {
+		return err
+	}
+	info := c.CachedInfo()
+	r.next = info.Delivered.Consumer + 1
+	if info.NumAckPending > 0 && (r.opened || !r.own.sure) {
+		r.spoken = r.answerTo(info.AckFloor.Stream+1, info)
+		if !r.heardOut() { // the reset would overtake what the server was told, and make it forget that
+			return errors.New("the server has not taken in yet what it was told")
+		}
+		if !r.own.valid() {
+			return errNotOwner
+		}
+		if _, err := r.b.js.ResetConsumer(ctx, r.stream, r.consumer); err != nil {
+			return err
+		}
+		r.next = 1
+	}
+	return r.subscribe()
 }
 
 // openReader makes a consumer that goes on where the last one ended.

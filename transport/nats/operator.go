@@ -14,23 +14,34 @@ import (
 // Backlog implements [transport.Operator]. A group or channel that does not exist is [transport.ErrNotFound].
 func (b *Broker) Backlog(ctx context.Context, c transport.Channel, group string) (waiting int64, oldest time.Time, err error) {
 	err = b.operate(ctx, "backlog", c, func(s jetstream.Stream) error {
-		after := uint64(0)
-		g, err := s.Consumer(ctx, consumer(c, group))
-		switch {
-		case err == nil:
+		for _, name := range consumers(c, group) {
+			g, err := s.Consumer(ctx, name)
+			if errors.Is(err, jetstream.ErrConsumerNotFound) && c.Pattern == transport.Queue { // no receiver has ever been there
+				waiting = int64(s.CachedInfo().State.Msgs)
+				oldest, err = oldestAfter(ctx, s, 0, b.names.filters(c, group))
+				return err
+			}
+			if errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return fmt.Errorf("group %q: %w", group, transport.ErrNotFound)
+			}
+			if err != nil {
+				return err
+			}
 			i := g.CachedInfo()
-			waiting, after = int64(i.NumPending)+int64(i.NumAckPending), i.AckFloor.Stream
-		case !errors.Is(err, jetstream.ErrConsumerNotFound):
-			return err
-		case c.Pattern != transport.Queue:
-			return fmt.Errorf("group %q: %w", group, transport.ErrNotFound)
-		default: // no receiver has ever been there
-			waiting = int64(s.CachedInfo().State.Msgs)
+			n := int64(i.NumPending) + int64(i.NumAckPending)
+			if n == 0 {
+				continue
+			}
+			waiting += n
+			first, err := oldestAfter(ctx, s, i.AckFloor.Stream, i.Config.FilterSubjects)
+			if err != nil {
+				return err
+			}
+			if oldest.IsZero() || !first.IsZero() && first.Before(oldest) {
+				oldest = first
+			}
 		}
-		if waiting > 0 {
-			oldest, err = oldestAfter(ctx, s, after, b.names.filters(c, group))
-		}
-		return err
+		return nil
 	})
 	return waiting, oldest, err
 }
@@ -53,18 +64,47 @@ func oldestAfter(ctx context.Context, s jetstream.Stream, sequence uint64, filte
 }
 
 // RemoveGroup implements [transport.Operator]. Running Receives of the group end with an error wrapping
-// [transport.ErrNotFound]. The one group of a Queue cannot be removed.
+// [transport.ErrNotFound]. The one group of a Queue cannot be removed. Who had which partition remains in the bucket.
 func (b *Broker) RemoveGroup(ctx context.Context, c transport.Channel, group string) error {
 	return b.operate(ctx, "remove group", c, func(s jetstream.Stream) error {
 		if err := transport.CheckGroup(group); err != nil {
 			return err
 		}
-		err := s.DeleteConsumer(ctx, group)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return nil
+		if err := b.removeMembers(ctx, c, group); err != nil {
+			return err
 		}
-		return err
+		for _, name := range consumers(c, group) {
+			if err := s.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// removeMembers tells the receivers of partitions that their group is no more.
+func (b *Broker) removeMembers(ctx context.Context, c transport.Channel, group string) error {
+	if c.Partitions == 0 {
+		return nil
+	}
+	kv, err := b.js.KeyValue(ctx, b.names.bucket())
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := kv.ListKeysFiltered(ctx, memberKey(b.names.stream(c.Address)+"."+consumer(c, group), "*"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = keys.Stop() }() // it has ended
+	for key := range keys.Keys() {
+		if err := kv.Purge(ctx, key, jetstream.PurgeTTL(markerTTL)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // operate does f with the stream of a channel.

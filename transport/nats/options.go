@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,8 +13,10 @@ import (
 
 // Options say which server, and how. Either URL or InProcess is required.
 type Options struct {
-	// URL of the servers: "nats://host:4222", several joined by commas.
+	// URL of the servers: "nats://host:4222" or "tls://host:4222", several joined by commas.
 	URL string
+	// TLS is for servers that want it, or with a URL that begins "tls://"; nil = what the system trusts.
+	TLS *tls.Config
 	// InProcess connects without a socket; an *embedded.Server is one. It is asked again for each reconnection.
 	InProcess interface{ InProcessConn() (net.Conn, error) }
 	// Token is what the server wants to be shown; "" = nothing, or what the URL has.
@@ -35,9 +38,11 @@ const (
 	DedupeWindow = 2 * time.Minute
 	// AckWait is after how long the server gives a delivery of a receiver that went silent to another.
 	AckWait = 10 * time.Second
-	// Lease is how long after the last confirmed round trip a delivery counts as valid. With signs of life every
+	// Lease is how long after the last confirmed round trip a delivery of an unordered channel counts as valid. With signs of life every
 	// progressEvery, AckWait - progressEvery is the latest that is safe.
 	Lease = 5 * time.Second
+	// LeaseTTL is after how long others take the partitions of a Broker that went silent. It is renewed eight times as often.
+	LeaseTTL = 6 * time.Second
 	// MaxDelay is the longest NotBefore from now. JetStream itself would go as far as the year 2262.
 	MaxDelay = 100 * 365 * 24 * time.Hour
 	// MaxCredit is the most unsettled deliveries of a group.

@@ -25,21 +25,39 @@ func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 	if err := checkRoute(r); err != nil {
 		return fail(err)
 	}
-	x := &receiver{
-		b: b, stream: b.names.stream(r.Channel.Address), consumer: consumer(r.Channel, r.Group),
-		filters: b.names.filters(r.Channel, r.Group), from: origin(r), until: r.Until,
-		reader: r.Group == "" && r.Channel.Pattern == transport.Stream,
-		credit: r.Credit, ready: r.Ready,
-		take:    func(e *entry) { take(e.delivery(r.Channel)) },
-		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.create(ctx, r.Channel) },
+	var err error
+	if reader := r.Group == "" && r.Channel.Pattern == transport.Stream; r.Channel.Partitions == 0 || reader {
+		err = b.receive(ctx, r, reader, take)
+	} else {
+		err = b.share(ctx, r, take)
 	}
-	if x.credit == nil {
-		x.credit = transport.NewCredit(defaultCredit)
-	}
-	if err := x.run(ctx); err != nil {
+	if err != nil {
 		return fail(err)
 	}
 	return nil
+}
+
+// receive gets what the server gives this receiver of all that the route wants.
+func (b *Broker) receive(ctx context.Context, r transport.Route, reader bool, take func(*transport.Delivery)) error {
+	x := &receiver{
+		b: b, stream: b.names.stream(r.Channel.Address), consumer: consumer(r.Channel, r.Group),
+		filters: b.names.filters(r.Channel, r.Group), from: origin(r), until: r.Until,
+		reader: reader, window: newWindow(r.Credit), ready: r.Ready,
+		take:    func(e *entry) { take(e.delivery(r.Channel)) },
+		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.create(ctx, r.Channel) },
+	}
+	return x.run(ctx)
+}
+
+// share gets the partitions that are this receiver's.
+func (b *Broker) share(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
+	stream := b.names.stream(r.Channel.Address)
+	s := &share{
+		b: b, o: b.owners, route: r, channel: r.Channel, group: stream + "." + consumer(r.Channel, r.Group), stream: stream,
+		from: origin(r), window: newWindow(r.Credit), take: take, ready: r.Ready,
+		wake: make(chan struct{}, 1), unsure: make(map[int]bool), held: make(map[int]*tenure),
+	}
+	return s.run(ctx)
 }
 
 // origin is where a new group of r begins.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	natsio "github.com/nats-io/nats.go"
@@ -22,13 +23,15 @@ type receiver struct {
 	filters  []string
 	from     transport.Position
 	until    transport.Position
-	reader   bool // leaves nothing behind, acknowledges nothing
-	credit   *transport.Credit
-	ready    func() // nil once called
+	reader   bool    // leaves nothing behind, acknowledges nothing
+	own      *tenure // of the one partition that it is for; nil = all of the channel, beside other receivers of the group
+	window   *window
+	parts    *atomic.Int64 // partitions that share the window; nil = it is not shared
+	ready    func()        // nil once called
 	take     func(*entry)
 	restore  func(context.Context) (*jetstream.StreamInfo, error) // makes the stream if it is gone
 
-	wake    chan struct{} // capacity 1
+	wake    chan struct{} // capacity 1; who kicks before run has begun makes it
 	mu      sync.Mutex
 	arrived []*natsio.Msg
 	settled []*entry
@@ -52,6 +55,11 @@ type receiver struct {
 	spoken    string            // where the server was last told something about a message
 	look      bool              // whether until is reached
 	ended     bool              // it is
+	next      uint64            // which of the consumer's deliveries comes next, if own; 0 = some went elsewhere
+	pause     <-chan time.Time  // until then nothing is handed out; nil = it may be
+	late      bool              // what is unsettled is not waited for
+	gave      int               // entries that were given back in the end
+	clean     bool              // the server knows all that it must know, once the receiver has ended
 }
 
 const (
@@ -59,16 +67,24 @@ const (
 	idleBeat    = 3 * time.Second // how often the server says that a request of it still waits
 	missedBeats = 3               // after which the request is lost, or the consumer is
 	retryAfter  = 250 * time.Millisecond
+	// ownedExpires is how long a request for a partition waits: when a Broker that has gone silent loses its partitions,
+	// the server must have forgotten its requests.
+	ownedExpires = 5 * time.Second
+	ownedFetch   = 8                     // messages of a partition that may be fetched however small the credit is
+	returnPause  = 20 * time.Millisecond // before what was returned comes again, and what is behind it in its partition
 )
 
 // run receives until ctx is done, the Broker is closed or until is reached, and everything that was handed out is
 // settled. It may be run again once it has returned.
 func (r *receiver) run(ctx context.Context) error {
-	r.wake, r.hand = make(chan struct{}, 1), make(map[uint64]*entry)
+	r.hand = make(map[uint64]*entry)
+	if r.wake == nil {
+		r.wake = make(chan struct{}, 1)
+	}
 	defer r.release()
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
-	closing, done := r.b.closing, ctx.Done()
+	closing, done, revoked := r.b.closing, ctx.Done(), r.own.revocation()
 	reconnected := r.b.reconnection()
 	lost, stop := true, false
 	for {
@@ -91,7 +107,7 @@ func (r *receiver) run(ctx context.Context) error {
 				r.ready = nil
 			}
 		}
-		_, changed := r.credit.Now()
+		_, changed := r.window.credit.Now()
 		lost = false
 		select {
 		case <-r.wake:
@@ -105,12 +121,19 @@ func (r *receiver) run(ctx context.Context) error {
 			lost = true
 		case <-r.retry:
 			lost = true
+		case <-r.pause:
+			r.pause = nil
 		case <-r.drained:
 			r.drained, r.dry = nil, true
 		case <-done:
 			done, stop = nil, true
 		case <-closing:
 			closing, stop = nil, true
+		case <-revoked:
+			if r.own.lost {
+				return nil
+			}
+			revoked, stop, r.late = nil, true, true
 		case <-r.b.dead:
 			return fmt.Errorf("%w: %d deliveries were not settled", transport.ErrClosed, r.unsettled)
 		}
@@ -143,6 +166,9 @@ func (r *receiver) sort() (lost bool) {
 		if err != nil { // not from a consumer: somebody guessed the inbox
 			continue
 		}
+		if r.own != nil && r.torn(meta) {
+			continue
+		}
 		r.asked = max(r.asked-1, 0)
 		r.heard = time.Now()
 		r.look = r.look || meta.NumPending == 0
@@ -151,11 +177,14 @@ func (r *receiver) sort() (lost bool) {
 			e.msg.Reply = m.Reply
 			continue
 		}
-		if r.reader && seq <= r.last {
+		e := &entry{receiver: r, msg: m, meta: meta, created: r.created}
+		if r.keeps() && seq <= r.last { // it was settled here
+			if !r.reader {
+				r.unwritten = append(r.unwritten, e)
+			}
 			continue
 		}
 		r.last = max(r.last, seq)
-		e := &entry{receiver: r, msg: m, meta: meta, created: r.created}
 		r.hand[seq] = e
 		r.waiting = append(r.waiting, e)
 	}
@@ -181,28 +210,41 @@ func (r *receiver) told(status string, m *natsio.Msg) (lost bool) {
 
 // work hands out what the credit allows and asks for as much as it leaves.
 func (r *receiver) work() {
-	n, _ := r.credit.Now()
-	n = min(n, MaxCredit)
-	for r.unsettled < n && len(r.waiting) > 0 {
+	for len(r.waiting) > 0 && r.pause == nil && (r.own == nil || r.own.valid()) {
 		e := r.waiting[0]
 		if r.beyond(e) {
-			r.ended = true
-			r.kick()
+			if r.own == nil { // else the share looks at all partitions
+				r.ended = true
+				r.kick()
+			}
 			return
+		}
+		if !r.window.take(r) {
+			break
 		}
 		r.waiting = r.waiting[1:]
 		r.unsettled++
 		r.take(e)
+		if r.own != nil && e.over.Load() { // returned, perhaps: then nothing newer is handed out before it
+			r.acknowledge()
+		}
 	}
 	if r.asked > 0 && time.Since(r.heard) > missedBeats*idleBeat {
 		r.asked, r.retry = 0, time.After(0)
 		return
 	}
+	if r.own != nil && !r.own.valid() { // what came would be missed by whoever has the partition now
+		return
+	}
+	n := r.fetch()
 	free := n - r.unsettled - len(r.waiting) - r.asked
 	if free < 1 || r.asked > 0 && free < n/2 {
 		return
 	}
 	request := fmt.Appendf(nil, `{"batch":%d,"expires":%d,"idle_heartbeat":%d}`, free, pullExpires, idleBeat)
+	if r.own != nil {
+		request = fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, free, ownedExpires)
+	}
 	if r.b.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+r.stream+"."+r.consumer, r.sub.Subject, request) == nil {
 		r.asked += free
 		r.heard = time.Now()
@@ -215,7 +257,6 @@ func (r *receiver) acknowledge() {
 	settled := r.settled
 	r.settled = nil
 	r.mu.Unlock()
-	back := false
 	for _, e := range settled {
 		r.unsettled--
 		if !e.created.Equal(r.created) { // nobody knows it any longer
@@ -223,26 +264,56 @@ func (r *receiver) acknowledge() {
 		}
 		delete(r.hand, e.sequence())
 		switch {
-		case r.reader && e.outcome != transport.Done:
-			again := &entry{receiver: r, msg: e.msg, meta: e.meta, created: e.created}
-			r.hand[e.sequence()] = again
-			r.waiting = slices.Insert(r.waiting, 0, again)
+		case r.keeps() && e.outcome != transport.Done:
+			r.again(e)
 		case r.reader:
 		case e.outcome == transport.Done:
 			r.unwritten = append(r.unwritten, e)
 		case e.outcome == later:
 			r.say(e, returnedAfter(moverPause))
 		default:
-			back = r.say(e, returned) || back
+			r.say(e, returnedAfter(returnPause))
 		}
 	}
 	for len(r.unwritten) > 0 && r.say(r.unwritten[0], "") {
 		r.unwritten = r.unwritten[1:]
 	}
-	if back { // before more is asked for, which could be something newer
-		r.heardOut()
-	}
 	r.look = r.look || len(settled) > 0 && len(r.hand) == 0
+}
+
+// keeps reports whether what is returned stays here: nobody else may have it.
+func (r *receiver) keeps() bool { return r.reader || r.own != nil }
+
+// again puts a returned entry back in its place.
+func (r *receiver) again(e *entry) {
+	n := &entry{receiver: r, msg: e.msg, meta: e.meta, created: e.created}
+	r.hand[n.sequence()] = n
+	i, _ := slices.BinarySearchFunc(r.waiting, n, bySequence)
+	r.waiting = slices.Insert(r.waiting, i, n)
+	r.pause = time.After(returnPause)
+}
+
+// torn reports whether some of the consumer's deliveries went elsewhere: to a former owner of the partition, or over a
+// connection that is lost. Then the consumer is reset, in a while.
+func (r *receiver) torn(meta *natsio.MsgMetadata) bool {
+	if meta.Sequence.Consumer == r.next {
+		r.next++
+		return false
+	}
+	r.next = 0
+	if r.retry == nil {
+		r.retry = time.After(retryAfter)
+	}
+	return true
+}
+
+// fetch is how many messages may be here and on their way.
+func (r *receiver) fetch() int {
+	n := r.window.limit()
+	if r.parts == nil || n == 0 {
+		return n
+	}
+	return max(min(n, 2*n/max(int(r.parts.Load()), 1)), ownedFetch)
 }
 
 // returned lets the server deliver a message again at once; if it cannot be told, it does that after AckWait.
@@ -267,81 +338,4 @@ func (r *receiver) progress() {
 			return
 		}
 	}
-}
-
-// wound winds the receiver up: nothing new is handed out, what waits goes back. It reports whether all is done.
-func (r *receiver) wound() bool {
-	if r.sub == nil {
-		return true
-	}
-	if r.drained == nil && !r.dry {
-		r.drain()
-	}
-	if !r.dry {
-		return false
-	}
-	if len(r.waiting) > 0 && !r.reader {
-		r.forgetRequests()
-	}
-	for _, e := range r.waiting {
-		delete(r.hand, e.sequence())
-		if !r.reader {
-			r.say(e, returned)
-		}
-	}
-	r.waiting = nil
-	return r.unsettled == 0
-}
-
-// forgetRequests makes the server drop requests that nobody waits for any longer, which it does before it tells about
-// a consumer. Otherwise it would take the first message that comes back for such a request, and put it behind the others.
-func (r *receiver) forgetRequests() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_, _ = r.b.js.Consumer(ctx, r.stream, r.consumer) // else the order of what comes back suffers, no more
-}
-
-// drain takes what is on the way, so that it can be given back and need not wait for AckWait.
-func (r *receiver) drain() {
-	drained := make(chan struct{})
-	r.sub.SetClosedHandler(func(string) { close(drained) })
-	// One that was closed already, when opening another in its place failed, takes the order to drain, and tells nobody.
-	if !r.sub.IsValid() || !r.b.nc.IsConnected() || r.sub.Drain() != nil {
-		_ = r.sub.Unsubscribe() // closed already is fine
-		r.dry = true
-		return
-	}
-	r.drained = drained
-}
-
-// release frees what the receiver has on the connection and waits until the server knows its last word.
-func (r *receiver) release() {
-	r.b.leave(r)
-	if r.sub == nil {
-		return
-	}
-	_ = r.sub.Unsubscribe() // after a drain it is closed
-	select {
-	case <-r.b.dead:
-		return
-	default:
-	}
-	if !r.reader {
-		r.heardOut()
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = r.b.js.DeleteConsumer(ctx, r.stream, r.consumer) // else it ends by itself after readerIdle
-}
-
-// heardOut waits until the server has taken in all that it was told about messages: it takes that in beside everything
-// else, but in order. Without a connection it does not wait; what was lost then comes again.
-func (r *receiver) heardOut() {
-	if r.spoken == "" || !r.b.nc.IsConnected() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_, _ = r.b.nc.RequestWithContext(ctx, r.spoken, []byte("+WPI"))
 }

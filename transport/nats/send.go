@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -105,6 +106,9 @@ func (b *Broker) item(e *transport.Envelope, now time.Time) (*lane, *item, error
 	}
 	i := &item{msg: m, position: true, audience: l.stream, to: e.Group}
 	m.Subject = b.names.subject(l.channel, e)
+	if l.channel.Partitions > 0 {
+		i.part = strconv.Itoa(l.channel.Partition(e.Key))
+	}
 	if l.channel.Pattern == transport.Queue {
 		i.audience = "" // its one group is always there
 	}

@@ -2,7 +2,12 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parley-io/parley/transport"
 )
 
 // beyond reports whether an entry is at or after the position at which the receiver ends.
@@ -17,9 +22,43 @@ func (r *receiver) beyond(e *entry) bool {
 	return r.until.Start
 }
 
+// passed reports whether a stream has come to a position.
+func passed(until transport.Position, s jetstream.Stream) bool {
+	n, _ := sequence(until)
+	return until.Start || n > 0 && s.CachedInfo().State.LastSeq >= n-1 ||
+		n == 0 && !until.Time.IsZero() && !time.Now().Before(until.Time)
+}
+
+// reached reports whether the group has settled everything before the share's until, in all partitions.
+func (s *share) reached(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	stream, err := s.b.js.Stream(ctx, s.stream)
+	if err != nil || !passed(s.route.Until, stream) {
+		return false // looked at again soon
+	}
+	n, _ := sequence(s.route.Until)
+	for p := range s.channel.Partitions {
+		c, err := stream.Consumer(ctx, partitionConsumer(s.channel, s.route.Group, p))
+		if err != nil {
+			return false
+		}
+		for _, filter := range s.b.names.partitionFilters(s.channel, s.route.Group, p) {
+			m, err := stream.GetMsg(ctx, c.CachedInfo().AckFloor.Stream+1, jetstream.WithGetMsgSubject(filter))
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				continue
+			}
+			if err != nil || n > 0 && m.Sequence < n || n == 0 && m.Time.Before(s.route.Until.Time) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // reach ends the receiver when nothing is left before until, also if no message is there that says so.
 func (r *receiver) reach(ctx context.Context) {
-	if r.until.IsZero() || !r.look || len(r.hand) > 0 {
+	if r.until.IsZero() || r.own != nil || !r.look || len(r.hand) > 0 {
 		return
 	}
 	r.look = false
@@ -29,10 +68,7 @@ func (r *receiver) reach(ctx context.Context) {
 	if err != nil {
 		return // the next tick looks again
 	}
-	n, _ := sequence(r.until)
-	past := r.until.Start || n > 0 && s.CachedInfo().State.LastSeq >= n-1 ||
-		n == 0 && !r.until.Time.IsZero() && !time.Now().Before(r.until.Time)
-	if !past {
+	if !passed(r.until, s) {
 		return
 	}
 	c, err := s.Consumer(ctx, r.consumer)
