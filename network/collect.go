@@ -26,36 +26,72 @@ const (
 // holds. It returns then; when that takes longer than three seconds it returns, and the announcement follows. stop
 // ends it, waits until its ctx is done, and returns why it has ended by itself, if it has.
 //
-// Open does this on embedded:// and mem://. Several collectors of one network do no harm.
+// Open does this on embedded:// and mem://, and elsewhere with [WithCollector]. Several collectors of one network do no harm.
 func Collect(ctx context.Context, n *parley.Network) (stop func(context.Context) error, err error) {
+	return gather(ctx, n, newGathering(nil))
+}
+
+// gathering is how far a collector is.
+type gathering struct {
+	caughtUp chan struct{} // closed once it has read what the ledger held when it began
+	ended    chan struct{} // closed when it has ended
+	tell     func(error)   // why it has ended by itself; nil = nobody
+}
+
+func newGathering(tell func(error)) *gathering {
+	return &gathering{caughtUp: make(chan struct{}), ended: make(chan struct{}), tell: tell}
+}
+
+// missing says what a collector lacks; "" = nothing.
+func (g *gathering) missing() string {
+	select {
+	case <-g.ended:
+		return "ended"
+	default:
+	}
+	select {
+	case <-g.caughtUp:
+		return ""
+	default:
+		return "reading the ledger"
+	}
+}
+
+// gather is Collect, with g telling how far it is.
+func gather(ctx context.Context, n *parley.Network, g *gathering) (stop func(context.Context) error, err error) {
 	if n.Calls == nil || n.Messages == nil || n.Directory == nil {
 		return nil, fmt.Errorf("collect the ledger of %s: this network lacks calls, messages or a directory", n.Name)
 	}
 	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	stop = func(ctx context.Context) error {
-		cancel(nil)
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return fmt.Errorf("collector of %s: still running: %w", n.Name, context.Cause(ctx))
-		}
-		if err := context.Cause(life); !errors.Is(err, context.Canceled) {
+	why := func() error {
+		if err := context.Cause(life); err != nil && !errors.Is(err, context.Canceled) {
 			return fmt.Errorf("collector of %s: %w", n.Name, err)
 		}
 		return nil
 	}
+	stop = func(ctx context.Context) error {
+		cancel(nil)
+		select {
+		case <-g.ended:
+			return why()
+		case <-ctx.Done():
+			return fmt.Errorf("collector of %s: still running: %w", n.Name, context.Cause(ctx))
+		}
+	}
 	announced := make(chan struct{})
 	go func() { // ends with life, and stop waits for it
-		defer close(ended)
-		collect(life, cancel, n, announced)
+		defer close(g.ended)
+		collect(life, cancel, n, g, announced)
+		if err := why(); err != nil && g.tell != nil {
+			g.tell(err)
+		}
 	}()
 	limit := time.NewTimer(collectWait)
 	defer limit.Stop()
 	select {
 	case <-announced:
 	case <-limit.C:
-	case <-ended:
+	case <-g.ended:
 		return nil, stop(ctx)
 	case <-ctx.Done():
 		return nil, errors.Join(context.Cause(ctx), stop(context.WithoutCancel(ctx)))
@@ -64,13 +100,13 @@ func Collect(ctx context.Context, n *parley.Network) (stop func(context.Context)
 }
 
 // collect owns everything that a collector needs until ctx is done, or something fails for good.
-func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Network, announced chan<- struct{}) {
+func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Network, g *gathering, announced chan<- struct{}) {
 	c := collector.New(n.Messages)
 	i := parley.Instance{Service: "parley", ID: "parley-" + uuid.NewString()[24:], Since: time.Now()}
 	for _, e := range c.Endpoints() {
 		i.Answers = append(i.Answers, e.Address)
 	}
-	caughtUp, peer := make(chan struct{}), make(chan string, 1)
+	peer := make(chan string, 1)
 	var parts sync.WaitGroup
 	part := func(f func() error) {
 		parts.Go(func() {
@@ -79,11 +115,11 @@ func collect(ctx context.Context, fail context.CancelCauseFunc, n *parley.Networ
 			}
 		})
 	}
-	part(func() error { return c.Run(ctx, func() { close(caughtUp) }) })
+	part(func() error { return c.Run(ctx, func() { close(g.caughtUp) }) })
 	part(func() error { return n.Calls.Answer(ctx, c.Endpoints(), func(p string) { peer <- p }) })
 	part(func() error {
 		select {
-		case <-caughtUp:
+		case <-g.caughtUp:
 		case <-ctx.Done():
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/delivery"
+	"github.com/parley-io/parley/presence"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/fault"
 )
@@ -79,6 +80,7 @@ type faults struct {
 	source string
 
 	mu      sync.Mutex
+	last    string // the ID of the newest record when this process began; "" = it has been read
 	faults  []Fault
 	awaited map[string]chan struct{} // by message ID: closed when that record has come
 	news    chan struct{}            // closed when another record has come
@@ -93,22 +95,18 @@ func disturb(ctx context.Context, n *parley.Network, source string) error {
 	d := &faults{Injector: fault.New(), broker: n.Messages, source: source,
 		awaited: make(map[string]chan struct{}), news: make(chan struct{}), over: make(chan struct{})}
 	n.Faults = d
-	now := time.Now()
-	route := transport.Route{
-		Channel: faultsChannel(), From: transport.Position{Start: true}, Until: transport.Position{Time: now},
+	last, err := presence.Last(ctx, d.broker, faultsChannel(), time.Now())
+	if err != nil {
+		return fmt.Errorf("read %s: %w", faultsChannel().Address, err)
 	}
-	if err := d.broker.Receive(ctx, route, d.take); err != nil {
-		return fmt.Errorf("read %s: %w", route.Channel.Address, err)
-	}
-	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("read %s: %w", route.Channel.Address, err)
-	}
+	known := d.news
+	d.last = last
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer close(d.over)
 		// An error ends the faults' changes here, and SetFaults says so; messages are as they would be.
-		_ = d.broker.Receive(life, transport.Route{Channel: faultsChannel(), From: transport.Position{Time: now}}, d.take)
+		_ = d.broker.Receive(life, transport.Route{Channel: faultsChannel(), From: transport.Position{Start: true}}, d.take)
 	})
 	running.Go(func() { d.apply(life) })
 	n.OnClose = append(n.OnClose, func(context.Context) error {
@@ -116,7 +114,17 @@ func disturb(ctx context.Context, n *parley.Network, source string) error {
 		running.Wait()
 		return nil
 	})
-	return nil
+	if last == "" {
+		return nil
+	}
+	select {
+	case <-known:
+		return nil
+	case <-d.over:
+		return fmt.Errorf("read %s: %w", faultsChannel().Address, transport.ErrClosed)
+	case <-ctx.Done():
+		return fmt.Errorf("read %s: %w", faultsChannel().Address, context.Cause(ctx))
+	}
 }
 
 // set stores rules and waits until they have come back.
@@ -174,7 +182,10 @@ func (d *faults) take(delivered *transport.Delivery) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.faults = r.Faults
+	if d.last != "" && d.last != delivered.Envelope.ID {
+		return // it holds no more
+	}
+	d.last, d.faults = "", r.Faults
 	d.inject(time.Now())
 	close(d.news)
 	d.news = make(chan struct{})

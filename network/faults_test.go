@@ -119,6 +119,6 @@ func wantSend(t *testing.T, when string, n *parley.Network, want error) {
 	}
 	e := &transport.Envelope{ID: "m1", Address: c.Address}
 	if got := broker.Send(t.Context(), []*transport.Envelope{e})[0].Err; !errors.Is(got, want) {
-		t.Errorf("Send with a fault %s = %v, want %v", when, got, want)
+		t.Errorf("Send, %s, = %v, want %v", when, got, want)
 	}
 }

@@ -10,8 +10,9 @@ import (
 )
 
 // serveHealth adds the probes to what answers calls: /livez is 200 as long as the process answers at all, /readyz while
-// every service of this process can take work, and 503 with the reasons before and after.
-func serveHealth(n *parley.Network, calls *http.Caller) error {
+// every service of this process can take work, and the collector g, if not nil, knows what the ledger holds; it is 503 with
+// the reasons before and after.
+func serveHealth(n *parley.Network, calls *http.Caller, g *gathering) error {
 	err := calls.Handle("GET /livez", nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) {
 		say(w, nethttp.StatusOK, "ok\n")
 	}))
@@ -21,13 +22,22 @@ func serveHealth(n *parley.Network, calls *http.Caller) error {
 	return calls.Handle("GET /readyz", nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) {
 		status := nethttp.StatusOK
 		var lines strings.Builder
-		for _, r := range n.Readiness() {
-			if r.Ready {
-				fmt.Fprintf(&lines, "%s ready\n", r.Service)
-				continue
+		show := func(name, reason string) {
+			if reason == "" {
+				fmt.Fprintf(&lines, "%s ready\n", name)
+				return
 			}
 			status = nethttp.StatusServiceUnavailable
-			fmt.Fprintf(&lines, "%s not ready: %s\n", r.Service, r.Reason)
+			fmt.Fprintf(&lines, "%s not ready: %s\n", name, reason)
+		}
+		for _, r := range n.Readiness() {
+			if r.Ready {
+				r.Reason = ""
+			}
+			show(r.Service, r.Reason)
+		}
+		if g != nil {
+			show("collector", g.missing())
 		}
 		if status == nethttp.StatusOK {
 			lines.WriteString("ok\n")

@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"os"
 	"path/filepath"
@@ -114,7 +115,8 @@ func TestOthersJoinASharedEmbeddedNetworkWithItsToken(t *testing.T) {
 	if strings.Contains(url, token) || !strings.HasPrefix(url, "nats://127.0.0.1:") {
 		t.Fatalf("URL = %q, want one on loopback without the token", url)
 	}
-	client := open(t, strings.Replace(url, "//", "//"+token+"@", 1), WithSource("client"))
+	whole := strings.Replace(url, "//", "//"+token+"@", 1) + "?survives=power"
+	client := open(t, whole, WithSource("client"))
 	if strings.Contains(client.Name, token) {
 		t.Errorf("Name = %q, want no token in it", client.Name)
 	}
@@ -137,7 +139,14 @@ func TestOthersJoinASharedEmbeddedNetworkWithItsToken(t *testing.T) {
 		t.Errorf("opening with a wrong token = %q, want no token in it", err)
 	}
 
-	remove, err := WriteRuntime(Runtime{URL: url, Token: token, PID: os.Getpid(), Dev: true})
+	if n, err := Open(t.Context(), strings.TrimSuffix(whole, "?survives=power")); err == nil {
+		_ = n.Close(t.Context())
+		t.Error("a NATS server of which nobody says what its confirmations survive was accepted")
+	} else if !errors.Is(err, ErrURL) || !strings.Contains(err.Error(), "sync_interval: always") || !strings.Contains(err.Error(), "survives=process") {
+		t.Errorf("opening without survives = %q, want ErrURL with the setting and the parameter that help", err)
+	}
+
+	remove, err := WriteRuntime(Runtime{URL: url, Open: whole, Token: token, PID: os.Getpid(), Dev: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +158,7 @@ func TestOthersJoinASharedEmbeddedNetworkWithItsToken(t *testing.T) {
 	if len(notes) != 1 || !strings.Contains(notes[0], "parley dev") || strings.Contains(notes[0], token) {
 		t.Errorf("notes = %q, want one line about parley dev, without its token", notes)
 	}
+	open(t, strings.TrimSuffix(whole, "?survives=power")) // what is said there holds beside it
 	if found.Faults == nil {
 		t.Error("the network of parley dev has no faults, want them possible")
 	}
@@ -186,6 +196,32 @@ func TestWhatCannotBeOpenedLeavesNothingBehind(t *testing.T) {
 	}
 	if err := open(t, "embedded://"+dir).Close(t.Context()); err != nil { // the directory is free
 		t.Error(err)
+	}
+}
+
+func TestAllThatIsWrongIsSaidTogether(t *testing.T) {
+	t.Parallel()
+	notPEM := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(notPEM, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		url     string
+		options []Option
+		want    []string
+	}{
+		{"amqp://ann:s3cret@h?x=1", []Option{WithSource("Big"), WithTLS(&tls.Config{})}, []string{`parameter "x"`, "WithSource", "WithTLS: the URL asks for no TLS"}},
+		{"amqps://ann:s3cret@h?ca=none.pem", nil, []string{"ca: open none.pem"}},
+		{"kafka://ann:s3cret@h?tls=on&ca=" + notPEM, nil, []string{notPEM + " holds no certificate"}},
+		{"tls://s3cret@h?ca=" + notPEM, []Option{WithTLS(&tls.Config{})}, []string{"the URL has ca= too"}},
+		{"embedded://", []Option{WithTLS(&tls.Config{})}, []string{"WithTLS"}},
+	} {
+		_, err := Open(t.Context(), c.url, c.options...)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("Open(%q) = %v; want it to say %q, and no password", c.url, err, want)
+			}
+		}
 	}
 }
 

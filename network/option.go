@@ -2,6 +2,8 @@ package network
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	nethttp "net/http"
@@ -26,7 +28,10 @@ type options struct {
 	journal   Journal
 	telemetry telemetry.Providers
 	metrics   nethttp.Handler
-	share     *share // of an embedded broker
+	share     *share      // of an embedded broker
+	tls       *tls.Config // for a broker elsewhere; nil = plain, or not said yet
+	// collecting is a collector that was asked for; nil = only where Open runs one anyway.
+	collecting *gathering
 }
 
 // share is how other processes reach an embedded broker.
@@ -82,6 +87,18 @@ func WithTelemetry(p telemetry.Providers) Option { return func(o *options) { o.t
 // WithMetrics serves h as GET /metrics beside the calls, for Prometheus. The default is that there is no such page.
 func WithMetrics(h nethttp.Handler) Option { return func(o *options) { o.metrics = h } }
 
+// WithTLS is how a broker is spoken to whose URL asks for TLS (tls://, amqps://, kafka://…?tls=on): client certificates,
+// authorities, names. The default is what the system trusts, or what ca= in the URL names, and TLS 1.2 or later.
+func WithTLS(config *tls.Config) Option { return func(o *options) { o.tls = config } }
+
+// WithCollector makes this process collect the ledger, as [Collect] does, also when the broker is elsewhere; /readyz says
+// not ready until what the ledger holds has been read. ended, if not nil, is called, from any goroutine, with the reason
+// if the collector ends before the network is closed. The default is that only the owner of an embedded or mem network
+// collects.
+func WithCollector(ended func(error)) Option {
+	return func(o *options) { o.collecting = newGathering(ended) }
+}
+
 // settle fills in defaults and reports everything that does not fit the URL.
 func (o *options) settle(where address) error {
 	var errs []error
@@ -99,5 +116,31 @@ func (o *options) settle(where address) error {
 	if o.process != nil && where.scheme != "mem" {
 		errs = append(errs, errors.New("WithProcess: only for mem://"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.settleTLS(where))...)
+}
+
+// settleTLS makes the configuration for a broker whose URL asks for TLS.
+func (o *options) settleTLS(where address) error {
+	switch {
+	case o.tls != nil && !where.secure:
+		return errors.New("WithTLS: the URL asks for no TLS: want tls://, amqps://, or kafka:// with tls=on")
+	case o.tls != nil && where.ca != "":
+		return errors.New("WithTLS: the URL has ca= too; want one of them")
+	case !where.secure:
+		return nil
+	case o.tls == nil:
+		o.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if where.ca == "" {
+		return nil
+	}
+	certificates, err := os.ReadFile(where.ca)
+	if err != nil {
+		return fmt.Errorf("ca: %w", err)
+	}
+	o.tls.RootCAs = x509.NewCertPool()
+	if !o.tls.RootCAs.AppendCertsFromPEM(certificates) {
+		return fmt.Errorf("ca: %s holds no certificate in PEM form", where.ca)
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func TestWhoIsThereStaysThereWhenTheBrokerRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	options.Listen = where.Host
-	where.User = url.User(token)
+	where.User, where.RawQuery = url.User(token), "survives=power"
 	a, b := open(t, where.String()), open(t, where.String())
 	wantEachOther(t, a, b)
 	if err := server.Close(t.Context()); err != nil {

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,8 +15,9 @@ import (
 
 // Runtime is what a running `parley dev` tells the other processes of its user, by a file in [RuntimeDir].
 type Runtime struct {
-	URL   string `json:"url"`            // of the network, without the token
-	Token string `json:"token,omitzero"` // of the network and of HTTP
+	URL   string `json:"url"`            // of the network, for people: without token, user and password
+	Open  string `json:"open"`           // of the network, for [Open]: with all of that. Never print it
+	Token string `json:"token,omitzero"` // of an embedded broker; "" = the broker is elsewhere
 	HTTP  string `json:"http,omitzero"`  // "http://127.0.0.1:7070": where it answers people; "" = nowhere
 	PID   int    `json:"pid"`            // of the process that wrote this
 	Dev   bool   `json:"dev,omitzero"`   // faults may be injected
@@ -36,12 +38,20 @@ func RuntimeDir() (string, error) {
 	return dir, checkRuntimeDir(dir)
 }
 
-// WriteRuntime writes the runtime file, readable by the user only, at once or not at all. remove deletes it if it is
-// still this one. It fails with an error that wraps [ErrRunning] while another process of the user has one.
+// WriteRuntime writes the runtime file, readable by the user only, at once or not at all. r.Open is required; relative
+// paths in it become absolute, and an empty r.URL becomes its form for people. remove deletes the file if it is still this one. It fails with an error that wraps [ErrRunning] while another process of the user has one.
 func WriteRuntime(r Runtime) (remove func(), err error) {
 	if r.PID == 0 {
 		r.PID = os.Getpid()
 	}
+	where, err := parse(r.Open)
+	if err != nil {
+		return nil, fmt.Errorf("runtime file: %w", err)
+	}
+	if r.Open, err = where.secret(); err != nil {
+		return nil, fmt.Errorf("runtime file: %w", err)
+	}
+	r.URL = cmp.Or(r.URL, where.String())
 	dir, err := RuntimeDir()
 	if err != nil {
 		return nil, err
@@ -51,7 +61,7 @@ func WriteRuntime(r Runtime) (remove func(), err error) {
 		return nil, err
 	} else if ok && other.PID != r.PID {
 		return nil, fmt.Errorf("runtime file %s: %w as process %d on %s; stop it, or set another PARLEY_RUNTIME_DIR",
-			path, ErrRunning, other.PID, redact(other.URL))
+			path, ErrRunning, other.PID, other.URL)
 	}
 	if err := writeFile(dir, path, r); err != nil {
 		return nil, fmt.Errorf("runtime file %s: %w", path, err)
@@ -84,7 +94,7 @@ func ReadRuntime() (r Runtime, ok bool, err error) {
 
 const (
 	runtimeFile   = "dev.json"
-	runtimeFormat = 1
+	runtimeFormat = 2
 )
 
 // stored is the content of the runtime file.

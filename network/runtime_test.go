@@ -2,10 +2,12 @@ package network
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -18,7 +20,7 @@ func TestTheRuntimeFileIsWrittenReadAndRemoved(t *testing.T) {
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("ReadRuntime made the directory, want it left alone")
 	}
-	want := Runtime{URL: "nats://127.0.0.1:4222", Token: "s3cret", HTTP: "http://127.0.0.1:7070", PID: os.Getpid(), Dev: true}
+	want := Runtime{URL: "nats://127.0.0.1:4222", Open: "nats://s3cret@127.0.0.1:4222?survives=power", Token: "s3cret", HTTP: "http://127.0.0.1:7070", PID: os.Getpid(), Dev: true}
 	remove, err := WriteRuntime(want)
 	if err != nil {
 		t.Fatal(err)
@@ -41,15 +43,34 @@ func TestTheRuntimeFileIsWrittenReadAndRemoved(t *testing.T) {
 	}
 }
 
+func TestARuntimeFileShowsNoPasswordAndHoldsForEveryDirectory(t *testing.T) {
+	t.Setenv("PARLEY_RUNTIME_DIR", filepath.Join(t.TempDir(), "run"))
+	dir := t.TempDir()
+	t.Chdir(dir)
+	remove, err := WriteRuntime(Runtime{Open: "amqps://ann:s3cret@h/v?ca=ca.pem&survives=process"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer remove()
+	got, ok, err := ReadRuntime()
+	open := "amqps://ann:s3cret@h:5671/v?ca=" + url.QueryEscape(filepath.Join(dir, "ca.pem")) + "&survives=process"
+	if got.URL != "amqps://xxxxx@h:5671/v" || got.Open != open || !ok || err != nil {
+		t.Errorf("ReadRuntime() = %+v, %v, %v; want the URL without user and password, and %s to open it", got, ok, err, open)
+	}
+	if _, err := WriteRuntime(Runtime{Open: "amqp://ann:s3cret@h?x=1"}); !errors.Is(err, ErrURL) || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("WriteRuntime of a wrong URL = %v, want ErrURL without the password", err)
+	}
+}
+
 func TestARuntimeFileOfADeadProcessIsIgnoredAndReplaced(t *testing.T) {
 	t.Setenv("PARLEY_RUNTIME_DIR", t.TempDir()+"/run")
-	if _, err := WriteRuntime(Runtime{URL: "nats://127.0.0.1:1", PID: deadProcess(t)}); err != nil {
+	if _, err := WriteRuntime(Runtime{Open: "nats://127.0.0.1:1", PID: deadProcess(t)}); err != nil {
 		t.Fatal(err)
 	}
 	if r, ok, err := ReadRuntime(); ok || err != nil {
 		t.Errorf("ReadRuntime() = %+v, %v, %v; want the file of a dead process ignored", r, ok, err)
 	}
-	remove, err := WriteRuntime(Runtime{URL: "nats://127.0.0.1:2"})
+	remove, err := WriteRuntime(Runtime{Open: "nats://127.0.0.1:2"})
 	if err != nil {
 		t.Fatalf("WriteRuntime over the file of a dead process: %v", err)
 	}
@@ -61,15 +82,15 @@ func TestARuntimeFileOfADeadProcessIsIgnoredAndReplaced(t *testing.T) {
 
 func TestARuntimeFileOfALiveProcessIsNotReplacedNorRemovedByAnother(t *testing.T) {
 	t.Setenv("PARLEY_RUNTIME_DIR", t.TempDir()+"/run")
-	mine, err := WriteRuntime(Runtime{URL: "nats://127.0.0.1:1", PID: os.Getpid()})
+	mine, err := WriteRuntime(Runtime{Open: "nats://127.0.0.1:1", PID: os.Getpid()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := WriteRuntime(Runtime{URL: "nats://127.0.0.1:2", PID: os.Getppid()}); !errors.Is(err, ErrRunning) {
+	if _, err := WriteRuntime(Runtime{Open: "nats://127.0.0.1:2", PID: os.Getppid()}); !errors.Is(err, ErrRunning) {
 		t.Errorf("WriteRuntime beside a live process = %v, want ErrRunning", err)
 	}
 	mine()
-	others, err := WriteRuntime(Runtime{URL: "nats://127.0.0.1:2", PID: os.Getppid()})
+	others, err := WriteRuntime(Runtime{Open: "nats://127.0.0.1:2", PID: os.Getppid()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,35 +3,76 @@ package network
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
-	"slices"
+	"path/filepath"
+	"strconv"
 	"strings"
-
-	"github.com/parley-io/parley/transport"
 )
 
-// forms are the URLs that Open takes, for people who wrote another one.
-const forms = `want one of
+// Forms are the URLs that [Open] takes, for people.
+const Forms = `one of
   embedded://                       a broker in this process, its data in ./parley-data
   embedded:///abs/dir               its data in another directory; also embedded://./rel
   nats://[TOKEN@|USER:PASSWORD@]HOST[:PORT]
-                                    a NATS server with JetStream
+                                    a NATS server with JetStream; tls:// with TLS
+  amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]
+                                    RabbitMQ; amqps:// with TLS
+  kafka://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]…]
+                                    Apache Kafka; ?tls=on with TLS, ?sasl=plain|scram-sha-256|scram-sha-512
   mem://                            inside this process, nothing survives it
-and, for embedded and nats, ?prefix=WORD to keep environments apart on one broker
-and ?journal=DIRECTORY where operations are kept`
+with parameters, for all but mem:
+  prefix=WORD                       keeps environments apart on one broker
+  journal=DIRECTORY                 where operations are kept
+and where the broker is elsewhere:
+  survives=process|power|node       what a confirmation has to survive
+  ca=FILE                           certificates (PEM) to trust instead of the system's, with TLS
+  replicas=N                        of what is stored, on kafka and nats`
 
-// defaultDir is where an embedded broker keeps its data unless the URL names a place.
-const defaultDir = "parley-data"
+// ErrURL is what the error of [Open] wraps when the URL itself has to be changed.
+var ErrURL = errors.New("the URL of a network is wrong")
+
+// Check reports everything that is wrong with the URL of a network, without opening it; its error wraps [ErrURL].
+func Check(url string) error {
+	_, err := parse(url)
+	return err
+}
+
+// urlError is an error about a URL that names it already.
+type urlError string
+
+func (e urlError) Error() string      { return string(e) }
+func (urlError) Is(target error) bool { return target == ErrURL }
+
+// The schemes, as an address has them: tls:// is nats and amqps:// is amqp, with secure.
+const (
+	schemeEmbedded = "embedded"
+	schemeMem      = "mem"
+	schemeNATS     = "nats"
+	schemeAMQP     = "amqp"
+	schemeKafka    = "kafka"
+)
+
+const (
+	// defaultDir is where an embedded broker keeps its data unless the URL names a place.
+	defaultDir = "parley-data"
+	// defaultVHost is RabbitMQ's own.
+	defaultVHost = "/"
+)
 
 // address is a network's URL, understood.
 type address struct { //nolint:recvcheck // String hides the password of a value, too
-	scheme         string // "embedded", "nats" or "mem"
+	scheme         string
+	secure         bool   // by TLS
 	dir            string // of embedded
-	server         string // of nats: "host:port"
-	user, password string // of nats; a token is a user without a password
+	servers        string // of a broker elsewhere: "host:port", several joined by commas
+	user, password string // of such a broker; a NATS token is a user without a password
+	vhost          string // of amqp
+	sasl           string // of kafka: its mechanism; "" without a user
+	ca             string // file; "" = those of the system
+	replicas       int    // 0 = not said
 	prefix         string
 	journal        string // the directory of the journals; "" = not said
+	survives       string // what a confirmation has to survive; "" = not said
 }
 
 // parse understands a URL. Its error lists everything that is wrong and the valid forms, without passwords.
@@ -41,152 +82,94 @@ func parse(raw string) (address, error) {
 	if len(problems) == 0 {
 		return a, nil
 	}
-	return a, fmt.Errorf("network %q: %s; %s", redact(raw), strings.Join(problems, "; "), forms)
+	return a, urlError(fmt.Sprintf("network %q: %s; want %s", redact(raw), strings.Join(problems, "; "), Forms))
 }
+
+// elsewhere reports whether the broker is no part of this process.
+func (a address) elsewhere() bool { return a.servers != "" }
 
 // String is the URL for people: without user and password.
 func (a address) String() string {
-	s := a.scheme + "://"
-	switch {
-	case a.scheme == "nats" && a.user != "":
-		s += hidden + "@" + a.server
-	case a.scheme == "nats":
-		s += a.server
-	case a.scheme == "embedded" && a.dir == defaultDir:
-		s += "./" + defaultDir
-	case a.scheme == "embedded":
-		s += a.dir
+	hide := ""
+	if a.user != "" {
+		hide = hidden + "@"
 	}
+	s := a.place(hide)
 	if a.prefix != "" {
 		s += "?prefix=" + a.prefix
 	}
 	return s
 }
 
-// credentials is the URL of a NATS server with user and password.
-func (a address) credentials() string {
-	u := url.URL{Scheme: "nats", User: url.UserPassword(a.user, a.password), Host: a.server}
-	return u.String()
+// secret is the URL that opens the same network in any directory, with user and password.
+func (a address) secret() (string, error) {
+	values := make(url.Values)
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	set("prefix", a.prefix)
+	set("survives", a.survives)
+	set("sasl", a.sasl)
+	if a.replicas > 0 {
+		set("replicas", strconv.Itoa(a.replicas))
+	}
+	if a.scheme == schemeKafka && a.secure {
+		set("tls", "on")
+	}
+	for name, path := range map[string]string{"ca": a.ca, "journal": a.journal} {
+		if path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		set(name, absolute)
+	}
+	s := a.place(a.userinfo())
+	if len(values) > 0 {
+		s += "?" + values.Encode()
+	}
+	return s, nil
 }
 
-func (a *address) read(raw string) (problems []string) {
-	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	u, err := url.Parse(raw)
-	if err != nil {
-		if inner, ok := errors.AsType[*url.Error](err); ok && !strings.Contains(raw, "@") {
-			return []string{inner.Err.Error()} // the outer one repeats the URL
-		}
-		return []string{"not a URL"}
-	}
-	a.scheme = u.Scheme
-	switch u.Scheme {
-	case "embedded":
-		a.readDirectory(u, bad)
-	case "nats":
-		a.readServer(u, bad)
-	case "mem":
-		if u.Host != "" || u.Path != "" || u.User != nil {
-			bad("mem:// has nothing behind it")
-		}
-	case "amqp", "amqps", "kafka":
-		bad("%s:// is not built yet in this version", u.Scheme)
-		return problems
-	case "":
-		bad("no scheme")
-	default:
-		bad("unknown scheme %q", u.Scheme)
-	}
-	if u.Opaque != "" {
-		bad("no // behind %s:", u.Scheme)
-	}
-	if u.Fragment != "" {
-		bad("a fragment (#) means nothing here")
-	}
-	a.readParameters(u, bad)
-	return problems
+// beside reports whether a and b are on one broker.
+func (a address) beside(b address) bool {
+	return a.elsewhere() && a.scheme == b.scheme && a.servers == b.servers && a.vhost == b.vhost
 }
 
-func (a *address) readDirectory(u *url.URL, bad func(string, ...any)) {
+// place is the URL without parameters, who being what stands before the servers.
+func (a address) place(who string) string {
 	switch {
-	case u.User != nil:
-		bad("embedded:// has no user")
-	case u.Host == "." || u.Host == "..":
-		a.dir = u.Host + u.Path
-	case u.Host != "":
-		bad("a directory is written embedded:///abs/dir or embedded://./rel")
-	case u.Path != "":
-		a.dir = u.Path
-	default:
-		a.dir = defaultDir
-	}
-}
-
-func (a *address) readServer(u *url.URL, bad func(string, ...any)) {
-	if u.Hostname() == "" {
-		bad("no host")
-	}
-	if u.Path != "" && u.Path != "/" {
-		bad("a path means nothing here")
-	}
-	port := u.Port()
-	if port == "" {
-		port = "4222" // what NATS listens on unless told otherwise
-	}
-	a.server = net.JoinHostPort(u.Hostname(), port)
-	if u.User != nil {
-		a.user = u.User.Username()
-		a.password, _ = u.User.Password()
-	}
-}
-
-func (a *address) readParameters(u *url.URL, bad func(string, ...any)) {
-	values, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		bad("parameters: malformed")
-	}
-	var names []string
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		given := values[name]
-		switch {
-		case name != "prefix" && name != "journal" || a.scheme == "mem":
-			bad("unknown parameter %q", name)
-		case len(given) > 1:
-			bad("parameter %q given %d times", name, len(given))
-		case name == "journal" && given[0] == "":
-			bad("journal: want a directory")
-		case name == "journal":
-			a.journal = given[0]
-		case transport.CheckGroup(given[0]) != nil:
-			bad("prefix %q: want a word of a-z, 0-9 and '-'", given[0])
-		default:
-			a.prefix = given[0]
+	case a.scheme == schemeEmbedded && a.dir == defaultDir:
+		return "embedded://./" + defaultDir
+	case a.scheme == schemeEmbedded:
+		return "embedded://" + a.dir
+	case a.scheme == schemeNATS && a.secure:
+		return "tls://" + who + a.servers
+	case a.scheme == schemeAMQP:
+		scheme := "amqp://"
+		if a.secure {
+			scheme = "amqps://"
 		}
+		if a.vhost == defaultVHost {
+			return scheme + who + a.servers
+		}
+		return scheme + who + a.servers + "/" + url.PathEscape(a.vhost)
 	}
+	return a.scheme + "://" + who + a.servers
 }
 
-// hidden stands for what is not printed.
-const hidden = "xxxxx"
-
-// redact hides whatever may be a secret in a URL that need not be well-formed: all between the scheme and the last
-// '@', and the values of parameters.
-func redact(raw string) string {
-	raw, query, asked := strings.Cut(raw, "?")
-	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
-		scheme, rest = "", raw
+// userinfo is user and password as they stand in a URL, with the @; "" where there is no user. A comma would end
+// the first server.
+func (a address) userinfo() string {
+	switch {
+	case a.user == "":
+		return ""
+	case a.password == "":
+		return strings.ReplaceAll(url.User(a.user).String(), ",", "%2C") + "@"
 	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		rest = hidden + rest[i:]
-	}
-	if ok {
-		rest = scheme + "://" + rest
-	}
-	if asked {
-		rest += "?" + query
-	}
-	return rest
+	return strings.ReplaceAll(url.UserPassword(a.user, a.password).String(), ",", "%2C") + "@"
 }

@@ -1,4 +1,4 @@
-// Package node is what `parley dev` runs: one process with an embedded broker that others share, the collector of its
-// ledger and what answers people over HTTP, found by every service and command of the same user without
-// configuration.
+// Package node is what `parley dev` and `parley serve` run: one process with the collector of a network's ledger and what
+// answers people over HTTP. For development it runs an embedded broker too, unless a network is named, and every service
+// and command of the same user finds it without configuration.
 package node

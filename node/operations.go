@@ -32,9 +32,9 @@ type door struct {
 	client *parley.Client
 }
 
-// serveOperations answers on n's calls until ctx is done; ended is closed after that.
-func serveOperations(ctx context.Context, n *parley.Network) (ended <-chan struct{}, err error) {
-	client, err := parley.NewClient("dev", n)
+// serveOperations answers on n's calls until ctx is done, as the client name; ended is closed after that.
+func serveOperations(ctx context.Context, n *parley.Network, name string) (ended <-chan struct{}, err error) {
+	client, err := parley.NewClient(name, n)
 	if err != nil {
 		return nil, err
 	}

@@ -21,14 +21,20 @@ const (
 	portsTried = 100
 )
 
-// Options of [Run]. The zero value is useful.
+// Options of [Run] and [Serve]. The zero value is useful to Run.
 type Options struct {
-	Dir string // of the data, made where missing; "" = DefaultDir
-	// HTTP is the loopback address that answers the trail, the dead letters and the calls of the node, "host:port",
-	// port 0 = any free one. "" = DefaultHTTP, or the next free port.
+	// Network is the URL of a network whose broker is elsewhere; see [network.Open]. "" = an embedded broker, for Run alone.
+	Network string
+	Dir     string // of an embedded broker's data and, after Run, of the journals of services; made where missing; "" = DefaultDir
+	// HTTP is where the trail, the dead letters and the calls of the node are answered, "host:port", port 0 = any free one.
+	// It is a loopback address for Run. "" = for Serve what the environment variable PARLEY_LISTEN says, else DefaultHTTP, or
+	// the next free port.
 	HTTP string
-	// Broker is the loopback address on which the broker listens for other processes, "host:port"; "" = where it last
-	// did on the same Dir, if that is free, else 127.0.0.1 and any free port.
+	// Advertise is the URL under which others reach HTTP, for Serve alone; "" = the environment variable PARLEY_ADVERTISE, else
+	// "http://" and that address. It is required where HTTP names every interface (":7070").
+	Advertise string
+	// Broker is the loopback address on which an embedded broker listens for other processes, "host:port"; "" = where it
+	// last did on the same Dir, if that is free, else 127.0.0.1 and any free port.
 	Broker string
 	// Telemetry is where the node's spans and metrics go; the zero value = nowhere.
 	Telemetry telemetry.Providers
@@ -38,9 +44,15 @@ type Options struct {
 	Warn func(line string)
 }
 
-// normal fills in the defaults and reports everything that is wrong.
+// normal fills in the defaults of a node for development, and reports everything that is wrong.
 func (o Options) normal() (Options, error) {
 	var errs []error
+	if o.Network != "" && o.Broker != "" {
+		errs = append(errs, fmt.Errorf("a broker address %q: the broker of the network is elsewhere, and listens where it does", o.Broker))
+	}
+	if o.Advertise != "" {
+		errs = append(errs, fmt.Errorf("an advertised URL %q: a node for development is reached on this machine only", o.Advertise))
+	}
 	for _, a := range []struct{ name, value string }{{"HTTP", o.HTTP}, {"Broker", o.Broker}} {
 		if a.value == "" {
 			continue
@@ -57,7 +69,7 @@ func (o Options) normal() (Options, error) {
 	return o, errors.Join(append(errs, err)...)
 }
 
-// checkLoopback: what a node serves asks nobody who they are, so nobody else may reach it.
+// checkLoopback: what a node for development serves asks nobody who they are, so nobody else may reach it.
 func checkLoopback(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -11,20 +11,20 @@ import (
 )
 
 // servePages adds what people read beside the calls; the network itself says whether it lives.
-func servePages(n *parley.Network, info Info) error {
+func servePages(n *parley.Network, name string, info Info) error {
 	calls, ok := network.HTTP(n)
 	if !ok {
 		return fmt.Errorf("pages of %s: its calls are not HTTP", n.Name)
 	}
 	return calls.Handle("GET /{$}", nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte(front(info))) // who does not read it has gone
+		_, _ = w.Write([]byte(front(name, info))) // who does not read it has gone
 	}))
 }
 
 // front says what can be asked for here.
-func front(info Info) string {
-	return strings.ReplaceAll(`parley dev, process `+strconv.Itoa(info.PID)+`
+func front(name string, info Info) string {
+	return strings.ReplaceAll(`parley `+name+`, process `+strconv.Itoa(info.PID)+`
 
   curl URL/v1/messages/ID            what became of a message or call, and of whatever it caused; ?wait=20s
   curl URL/v1/failed                 dead letters by cause

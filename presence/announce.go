@@ -20,6 +20,7 @@ func announcements() transport.Channel {
 type announcement struct {
 	Format   int             `json:"v"`
 	Kind     kind            `json:"kind"`
+	Process  string          `json:"process"`           // who says it: unique for each Presence
 	Instance parley.Instance `json:"instance,omitzero"` // of here and goodbye
 }
 
@@ -31,6 +32,10 @@ const (
 	goodbye kind = "goodbye" // it has left
 	tick    kind = "tick"    // a process without instances is there; it makes time pass for who has died
 )
+
+func (p *Presence) say(k kind, i parley.Instance) announcement {
+	return announcement{Format: format, Kind: k, Process: p.process, Instance: i}
+}
 
 // Announce makes an instance known until leave is called: at once, and then again every two seconds, whatever becomes
 // of the broker meanwhile. It returns when the first announcement was stored and has come back to this process, so
@@ -47,7 +52,7 @@ func (p *Presence) Announce(ctx context.Context, i parley.Instance) (leave func(
 		return nil, fmt.Errorf("presence: announce an instance: %w", err)
 	}
 	i.Answers, i.Receives = slices.Clone(i.Answers), slices.Clone(i.Receives)
-	err = p.record(ctx, announcements(), announcement{Format: format, Kind: here, Instance: i}, func() {
+	_, err = p.record(ctx, announcements(), p.say(here, i), func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.own[nameOf(i)] = i
@@ -78,8 +83,8 @@ func (p *Presence) leave(ctx context.Context, n name) error {
 	if !p.disown(n) {
 		return nil
 	}
-	last := announcement{Format: format, Kind: goodbye, Instance: parley.Instance{Service: n.service, ID: n.id}}
-	if err := p.record(ctx, announcements(), last, nil); err != nil {
+	last := p.say(goodbye, parley.Instance{Service: n.service, ID: n.id})
+	if _, err := p.record(ctx, announcements(), last, nil); err != nil {
 		return fmt.Errorf("presence: say goodbye for %s %s (it is forgotten in %v): %w", n.service, n.id, gone, err)
 	}
 	return nil
@@ -134,11 +139,11 @@ func (p *Presence) announceAll(ctx context.Context) {
 		p.mu.Lock()
 		said := make([]announcement, 0, len(p.own)+1)
 		for _, i := range p.own {
-			said = append(said, announcement{Format: format, Kind: here, Instance: i})
+			said = append(said, p.say(here, i))
 		}
 		p.mu.Unlock()
 		if len(said) == 0 {
-			said = append(said, announcement{Format: format, Kind: tick})
+			said = append(said, p.say(tick, parley.Instance{}))
 		}
 		batch := make([]*transport.Envelope, 0, len(said))
 		for _, a := range said {
@@ -161,11 +166,13 @@ func (p *Presence) readAnnouncements(ctx context.Context) {
 
 func (p *Presence) takeAnnouncement(d *transport.Delivery) {
 	defer d.Settle(transport.Done)
-	// What is no announcement, or one of a newer format, says only that time has passed: it is of no use in a minute.
-	a, _ := read[announcement](d.Envelope.Body)
+	a, err := read[announcement](d.Envelope.Body)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	changed := p.roster.advance(accepted(d))
+	if err != nil { // it is no announcement, or one of a newer format, which is of no use in a minute
+		return
+	}
+	changed := p.roster.advance(a.Process, d.Envelope.Time)
 	switch a.Kind {
 	case here:
 		changed = p.roster.see(a.Instance, d.Envelope.Body) || changed
@@ -176,5 +183,5 @@ func (p *Presence) takeAnnouncement(d *transport.Delivery) {
 		p.people.Store(p.roster.view())
 		p.change()
 	}
-	p.cameBack(d.Envelope.ID)
+	p.cameBack(d)
 }

@@ -21,7 +21,7 @@ func registrations() transport.Channel {
 type Registration struct {
 	Address string    `json:"address"`
 	Group   string    `json:"group"`
-	Since   time.Time `json:"since"` // by the broker's clock
+	Since   time.Time `json:"since"` // by the broker's clock, or that of who registered it where the broker has none
 }
 
 // registration is a record of the stream parley.groups.
@@ -42,7 +42,7 @@ func (p *Presence) Register(ctx context.Context, address, group string) error {
 		return nil
 	}
 	r := registration{Format: format, Address: address, Group: group}
-	if err := p.record(ctx, registrations(), r, nil); err != nil {
+	if _, err := p.record(ctx, registrations(), r, nil); err != nil {
 		return fmt.Errorf("presence: register group %s with %s: %w", group, address, err)
 	}
 	return nil
@@ -59,7 +59,7 @@ func (p *Presence) Remove(ctx context.Context, address, group string) error {
 		return fmt.Errorf("presence: remove group %s of %s: %w", group, address, transport.ErrNotFound)
 	}
 	r := registration{Format: format, Address: address, Group: group, Removed: true}
-	if err := p.record(ctx, registrations(), r, nil); err != nil {
+	if _, err := p.record(ctx, registrations(), r, nil); err != nil {
 		return fmt.Errorf("presence: remove group %s of %s: %w", group, address, err)
 	}
 	return nil
@@ -76,8 +76,8 @@ func (p *Presence) Groups(address string) (groups []string, ok bool) {
 func (p *Presence) Registrations() []Registration { return slices.Clone(p.subscribers.Load().all) }
 
 // readRegistrations keeps the registry until ctx is done.
-func (p *Presence) readRegistrations(ctx context.Context, from transport.Position) {
-	route := transport.Route{Channel: registrations(), From: from}
+func (p *Presence) readRegistrations(ctx context.Context) {
+	route := transport.Route{Channel: registrations(), From: transport.Position{Start: true}}
 	p.fail(ending(registrations(), p.broker.Receive(ctx, route, p.takeRegistration)))
 }
 
@@ -95,7 +95,7 @@ func (p *Presence) takeRegistration(d *transport.Delivery) {
 		p.subscribers.Store(p.groups.view())
 		p.change()
 	}
-	p.cameBack(d.Envelope.ID)
+	p.cameBack(d)
 }
 
 // registry is when each group of an address was registered: by address, then group.

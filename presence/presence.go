@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/delivery"
@@ -18,6 +21,7 @@ var _ parley.Directory = (*Presence)(nil)
 type Presence struct {
 	broker  transport.Broker
 	source  string
+	process string        // unique
 	sending chan struct{} // held by whoever sends, so that a goodbye is stored after what it ends
 
 	stop  context.CancelFunc
@@ -28,9 +32,9 @@ type Presence struct {
 	own     map[name]parley.Instance // what this process announces
 	roster  roster
 	groups  registry
-	known   bool                     // groups holds what was there when this process joined
-	awaited map[string]chan struct{} // by message ID: closed when this process has read that message
-	changed chan struct{}            // closed at the next change
+	known   bool                      // groups holds what was there when this process joined
+	awaited map[string]chan time.Time // by message ID, capacity 1: gets when it was accepted, once this process has read it
+	changed chan struct{}             // closed at the next change
 	failure error
 
 	// What calls and messages ask for, made anew at each change.
@@ -57,18 +61,17 @@ func Join(ctx context.Context, b transport.Broker, o Options) (*Presence, error)
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p := &Presence{
-		broker: b, source: o.Source, sending: make(chan struct{}, 1),
+		broker: b, source: o.Source, process: uuid.NewString(), sending: make(chan struct{}, 1),
 		stop: stop, over: make(chan struct{}), ended: make(chan struct{}),
-		own: make(map[name]parley.Instance), roster: roster{seen: make(map[name]*sighting)}, groups: make(registry),
-		awaited: make(map[string]chan struct{}), changed: make(chan struct{}),
+		own: make(map[name]parley.Instance), roster: newRoster(), groups: make(registry),
+		awaited: make(map[string]chan time.Time), changed: make(chan struct{}),
 	}
 	p.people.Store(&people{})
 	p.subscribers.Store(&subscribers{})
 	var running sync.WaitGroup
 	running.Go(func() { p.readAnnouncements(life) })
-	from, err := p.catchUp(ctx)
+	err := p.catchUp(ctx, func() { running.Go(func() { p.readRegistrations(life) }) })
 	if err == nil {
-		running.Go(func() { p.readRegistrations(life, from) })
 		running.Go(func() { p.beat(life) })
 	} else {
 		stop()
@@ -114,35 +117,34 @@ func (p *Presence) Close(ctx context.Context) error {
 	}
 }
 
-// catchUp returns when this process knows what was there as it began, and the position from which the registrations
-// are to be read on. A marker of its own comes back behind all announcements. The stream of the registrations is
-// kept for ever and gets no such litter: it is read up to the time at which the broker accepted the marker.
-func (p *Presence) catchUp(ctx context.Context) (transport.Position, error) {
-	if err := p.record(ctx, announcements(), announcement{Format: format, Kind: tick}, nil); err != nil {
-		return transport.Position{}, err
+// catchUp returns when this process knows what was there as it began. A marker of its own comes back behind all
+// announcements. The stream of the registrations is kept for ever and gets no such litter: what is the last one there is
+// looked up first, and then begin begins to read them for good.
+func (p *Presence) catchUp(ctx context.Context, begin func()) error {
+	now, err := p.record(ctx, announcements(), p.say(tick, parley.Instance{}), nil)
+	if err != nil {
+		return err
 	}
-	p.mu.Lock()
-	now := p.roster.newest
-	p.mu.Unlock()
-	route := transport.Route{
-		Channel: registrations(),
-		From:    transport.Position{Start: true},
-		Until:   transport.Position{Time: now.Add(1)}, // with what was accepted at that very nanosecond
+	last, err := Last(ctx, p.broker, registrations(), now)
+	if err != nil {
+		return err
 	}
-	if err := p.broker.Receive(ctx, route, p.takeRegistration); err != nil {
-		return transport.Position{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return transport.Position{}, err
+	back := p.await(last)
+	defer p.forget(last)
+	begin()
+	if last != "" {
+		if _, err := p.readBack(ctx, registrations(), back); err != nil {
+			return err
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failure != nil {
-		return transport.Position{}, p.failure
+		return p.failure
 	}
 	p.known = true
 	p.subscribers.Store(p.groups.view())
-	return transport.Position{Time: now}, nil // the same nanosecond again: one may have come meanwhile
+	return nil
 }
 
 // fail notes that nothing new will be known. Only the first reason counts.

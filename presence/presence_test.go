@@ -204,6 +204,54 @@ func TestALateJoinerKnowsEverythingWhenJoinReturns(t *testing.T) {
 	})
 }
 
+func TestAJoinerKnowsEverythingAlsoWhereClocksDisagree(t *testing.T) {
+	for name, shift := range map[string]time.Duration{"ahead": time.Hour, "behind": -time.Hour, "unknown": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fabric := mem.New()
+				a := join(t, fabric, "a")
+				announce(t, a, parley.Instance{Service: "stock", ID: "s1"})
+				for i := range 100 {
+					register(t, a, fmt.Sprintf("shop.v1.event-%d", i), "mail")
+				}
+				began := time.Now()
+				p, err := presence.Join(t.Context(), &clock{fabric.Process("b").Broker(), shift}, presence.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer closeIt(t, p)
+				if took := time.Since(began); took > 3*time.Second {
+					t.Errorf("Join took %v, want no wait for a clock", took)
+				}
+				synctest.Wait()
+				wantServices(t, "at once", p, "stock")
+				if got, ok := p.Groups("shop.v1.event-99"); !ok || !reflect.DeepEqual(got, []string{"mail"}) {
+					t.Errorf("Groups of the last registration = %v, %v; want mail", got, ok)
+				}
+				time.Sleep(time.Minute)
+				wantServices(t, "a minute later", p, "stock")
+			})
+		})
+	}
+}
+
+// clock is a broker that keeps the announcements by a clock that is wrong by shift, or does not tell (0).
+type clock struct {
+	transport.Broker
+	shift time.Duration
+}
+
+func (c *clock) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
+	return c.Broker.Receive(ctx, r, func(d *transport.Delivery) {
+		if r.Channel.Address == "parley.presence" {
+			if d.Accepted = d.Accepted.Add(c.shift); c.shift == 0 {
+				d.Accepted = time.Time{}
+			}
+		}
+		take(d)
+	})
+}
+
 func TestAJoinerDoesNotTakeLongDeadInstancesForAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fabric := mem.New()

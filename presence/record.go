@@ -51,21 +51,15 @@ func (p *Presence) envelope(c transport.Channel, record any) (*transport.Envelop
 }
 
 // record stores a record, repeated as long as it takes, and returns when this process has read it back, with
-// everything that was stored before. stored, if not nil, is called before this process sends anything else.
-func (p *Presence) record(ctx context.Context, c transport.Channel, record any, stored func()) error {
+// everything that was stored before, and when it was accepted. stored, if not nil, is called before this process sends
+// anything else.
+func (p *Presence) record(ctx context.Context, c transport.Channel, record any, stored func()) (at time.Time, err error) {
 	e, err := p.envelope(c, record)
 	if err != nil {
-		return err
+		return at, err
 	}
-	back := make(chan struct{})
-	p.mu.Lock()
-	p.awaited[e.ID] = back
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		delete(p.awaited, e.ID)
-		p.mu.Unlock()
-	}()
+	back := p.await(e.ID)
+	defer p.forget(e.ID)
 	err = p.alone(ctx, func() error {
 		err := delivery.Send(ctx, p.broker, []*transport.Envelope{e})[0].Err
 		if err == nil && stored != nil {
@@ -74,15 +68,35 @@ func (p *Presence) record(ctx context.Context, c transport.Channel, record any, 
 		return err
 	})
 	if err != nil {
-		return err
+		return at, err
 	}
+	return p.readBack(ctx, c, back)
+}
+
+// await gives what gets the time at which the message id was accepted, once this process has read it.
+func (p *Presence) await(id string) <-chan time.Time {
+	back := make(chan time.Time, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.awaited[id] = back
+	return back
+}
+
+func (p *Presence) forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.awaited, id)
+}
+
+// readBack waits for a message that is awaited.
+func (p *Presence) readBack(ctx context.Context, c transport.Channel, back <-chan time.Time) (at time.Time, err error) {
 	select {
-	case <-back:
-		return nil
+	case at = <-back:
+		return at, nil
 	case <-p.over:
-		return p.Err()
+		return at, p.Err()
 	case <-ctx.Done():
-		return fmt.Errorf("wait for a record of %s to come back: %w", c.Address, ctx.Err())
+		return at, fmt.Errorf("wait for a record of %s to come back: %w", c.Address, ctx.Err())
 	}
 }
 
@@ -97,11 +111,11 @@ func (p *Presence) alone(ctx context.Context, f func() error) error {
 	}
 }
 
-// cameBack wakes whoever waits for the message; p.mu is held.
-func (p *Presence) cameBack(id string) {
-	if back, ok := p.awaited[id]; ok {
-		close(back)
-		delete(p.awaited, id)
+// cameBack wakes whoever awaits the message; p.mu is held.
+func (p *Presence) cameBack(d *transport.Delivery) {
+	if back, ok := p.awaited[d.Envelope.ID]; ok {
+		back <- accepted(d) // its capacity is 1, and it is written once
+		delete(p.awaited, d.Envelope.ID)
 	}
 }
 

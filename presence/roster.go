@@ -12,8 +12,8 @@ import (
 const (
 	heartbeat = 2 * time.Second // every announcement is repeated so often
 	gone      = 3 * heartbeat   // an instance whose announcement is older than the newest by this is not there
-	// pause is how long a silence of everybody is counted as time that passes. In a longer one the broker was away,
-	// or whoever announces was: it makes nobody vanish, also not in the moment when the first one is heard again.
+	// pause is how long a silence of a process is counted as time that passes. In a longer one the broker was away, or the
+	// process was: it makes nobody vanish, also not in the moment when the first one is heard again.
 	pause = 2 * heartbeat
 	keep  = 2 * time.Minute // retention of the announcements; older ones mean nothing any more
 )
@@ -30,19 +30,37 @@ type sighting struct {
 	at       time.Duration // by the roster's clock
 }
 
-// roster is who is there according to the announcements read so far. It has no clock but theirs.
-type roster struct {
-	seen   map[name]*sighting
-	newest time.Time     // when the last announcement was accepted, by the broker's clock
-	clock  time.Duration // the sum of the times between announcements, without pauses
+// hearing is the newest announcement of a process.
+type hearing struct {
+	made time.Time     // by the clock of the process
+	at   time.Duration // by the roster's clock
 }
 
-// advance notes that an announcement was accepted at t, and forgets who has not been heard of for too long.
-func (r *roster) advance(t time.Time) (changed bool) {
-	if step := t.Sub(r.newest); step > 0 && step <= pause {
-		r.clock += step
+// roster is who is there according to the announcements read so far. It has no clock but that of those who announce, each
+// of which is compared with itself only: the time between two announcements of one process has passed for all.
+type roster struct {
+	seen  map[name]*sighting
+	heard map[string]hearing // by process
+	clock time.Duration
+}
+
+func newRoster() roster {
+	return roster{seen: make(map[name]*sighting), heard: make(map[string]hearing)}
+}
+
+// advance notes that a process made an announcement at t, and forgets who has not been heard of for too long.
+func (r *roster) advance(process string, t time.Time) (changed bool) {
+	if last, ok := r.heard[process]; ok {
+		if step := t.Sub(last.made); step > 0 && step <= pause {
+			r.clock = max(r.clock, last.at+step)
+		}
 	}
-	r.newest = t
+	r.heard[process] = hearing{t, r.clock}
+	for p, h := range r.heard {
+		if r.clock-h.at >= gone {
+			delete(r.heard, p)
+		}
+	}
 	for n, s := range r.seen {
 		if r.clock-s.at >= gone {
 			delete(r.seen, n)

@@ -1,6 +1,8 @@
 package presence
 
 import (
+	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,25 +28,56 @@ func TestARegistrationKeepsTheTimeOfItsFirstRecord(t *testing.T) {
 // instance is one that says only who it is.
 func instance(id string) parley.Instance { return parley.Instance{Service: "stock", ID: id} }
 
-func TestABrokerClockThatStepsBackStopsNobodyFromVanishing(t *testing.T) {
+func TestAClockThatStepsBackStopsNobodyFromVanishing(t *testing.T) {
 	t.Parallel()
-	r := roster{seen: make(map[name]*sighting)}
+	r := newRoster()
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	r.advance(at)
+	r.advance("observer", at)
 	r.see(instance("dead"), nil)
 	at = at.Add(-time.Hour)
-	for range 2 {
-		r.advance(at)
+	for range 3 {
+		r.advance("observer", at)
 		at = at.Add(heartbeat)
 	}
 	if len(r.seen) != 1 {
 		t.Error("it vanished with the step of the clock, want it there")
 	}
-	for range 2 {
-		r.advance(at)
-		at = at.Add(heartbeat)
-	}
+	r.advance("observer", at)
 	if len(r.seen) != 0 {
 		t.Errorf("it is there %v after the step, want it gone after %v", 3*heartbeat, gone)
+	}
+}
+
+// Each of a hundred processes has a clock that is wrong by up to a minute, as on a broker that has no clock of its own.
+func TestClocksThatDisagreeMakeNobodyVanishAndKeepNobody(t *testing.T) {
+	t.Parallel()
+	const processes = 100
+	random := rand.New(rand.NewPCG(1, 2))
+	r := newRoster()
+	var wrong [processes]time.Duration
+	for i := range wrong {
+		wrong[i] = time.Duration(random.Int64N(int64(2*time.Minute))) - time.Minute
+	}
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	beat := func(n, i int) {
+		late := time.Duration(random.Int64N(int64(50 * time.Millisecond)))
+		r.advance(strconv.Itoa(i), began.Add(time.Duration(n)*heartbeat+wrong[i]+late))
+		r.see(instance(strconv.Itoa(i)), nil)
+	}
+	for n := range 1000 {
+		for i := range processes {
+			beat(n, i)
+		}
+		if len(r.seen) != processes {
+			t.Fatalf("%d of %d are there after %v, want all", len(r.seen), processes, time.Duration(n)*heartbeat)
+		}
+	}
+	for n := range 4 { // one of them has died
+		for i := 1; i < processes; i++ {
+			beat(1000+n, i)
+		}
+	}
+	if _, there := r.seen[nameOf(instance("0"))]; there || len(r.seen) != processes-1 {
+		t.Errorf("%d are there 8 s after one of %d died, it among them: %v; want it gone", len(r.seen), processes, there)
 	}
 }

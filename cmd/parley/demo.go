@@ -16,8 +16,8 @@ func newDemoCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a shop and a bank whose services fail on purpose, and nothing is lost",
-		Long: `demo runs the example shop and the example bank as separate processes beside a broker process of their own, and tells
-what happens: the card processor fails on purpose, a breaker opens, commands become dead letters; the service that owns
+		Long: `demo runs the example shop and the example bank as separate processes beside a broker process of their own, or on the broker
+that --network names, in an environment of their own there, and tells what happens: the card processor fails on purpose, a breaker opens, commands become dead letters; the service that owns
 the bank's loans is stopped, and applications go on; all of it heals. It goes on until Ctrl-C, or for --duration. It
 touches neither your data nor your running parley dev.
 
@@ -26,12 +26,14 @@ message handled, every operation ended, and failed for a reason of the business 
 was lost, or if the story did not happen as told. The seed fixes what is ordered and asked for, not the timing.
 
 With -o json the story goes to standard error, and one JSON object to standard output at the end.`,
-		Example: "  parley demo\n  parley demo --headless --duration 60s --seed 1 -o json",
-		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Example: "  parley demo\n  parley demo --headless --duration 60s --seed 1 -o json\n" +
+			"  parley demo --network 'amqp://ann:secret@127.0.0.1/?survives=process'",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if o.Network, err = a.elsewhere(); err != nil {
+				return err
+			}
 			switch {
-			case a.network != "":
-				return usage(errors.New("--network: parley demo runs a network of its own"))
 			case headless && o.Duration == 0:
 				o.Duration = demo.FullDuration
 			case o.Duration != 0 && o.Duration < demo.MinDuration:

@@ -20,12 +20,16 @@ func newDevCommand(a *app) *cobra.Command {
 configuration. It listens on loopback addresses only. Its metrics are at /metrics; spans and metrics go where the
 environment variables of OpenTelemetry say (OTEL_EXPORTER_OTLP_ENDPOINT), those of services to theirs.
 
+With --network the broker is another one that runs already, and all the rest is the same: services and commands find it
+through this process, and faults may be set. "parley help networks" has the URLs.
+
 With -o json or jsonl it prints one JSON object on standard output once everything is served.`,
-		Example: "  parley dev\n  parley dev --data /var/tmp/shop -o json",
+		Example: "  parley dev\n  parley dev --data /var/tmp/shop -o json\n  parley dev --network 'kafka://127.0.0.1:9092?survives=process'",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if a.network != "" {
-				return usage(errors.New("--network: parley dev runs a network of its own; --data says where it is kept"))
+			var err error
+			if o.Network, err = a.elsewhere(); err != nil {
+				return err
 			}
 			sdk, err := parleyotel.Start(c.Context(), "parley-dev")
 			if err != nil {
@@ -60,7 +64,11 @@ func (a *app) greet(i node.Info) error {
 	if i.Notice != "" {
 		a.note("note: %s", i.Notice)
 	}
-	a.note(`parley dev · embedded broker, nothing leaves this machine
+	what := "embedded broker, nothing leaves this machine"
+	if a.network != "" {
+		what = "on a broker that is elsewhere"
+	}
+	a.note(`parley dev · %s
 
   HTTP      %s
   Broker    %s
@@ -73,6 +81,6 @@ Start services as they are; they find this network. In another terminal:
   parley operations        what runs, waits and has ended
   parley failed            what could not be handled
 
-Ctrl-C stops it.`, i.HTTP, i.URL, i.Dir)
+Ctrl-C stops it.`, what, i.HTTP, i.URL, i.Dir)
 	return nil
 }

@@ -30,9 +30,9 @@ const (
 
 const exitCodes = `  0    it was done
   1    the remote said no, or something failed: also an operation that was waited for
-  2    the command was written wrong, or its body does not fit the contract
+  2    the command or the URL of the network was written wrong, or a body does not fit the contract
   3    not found: an address that nobody announced, an unknown id, group or fault
-  4    not allowed: a missing or wrong token
+  4    not allowed: a missing or wrong token or password, or no right to do it
   5    the time was over; an id is printed if work may go on
   6    unreachable: no network, nobody there, a breaker is open
   7    a conflict: it exists, is in use, or the id belongs to another request
@@ -142,6 +142,8 @@ func exitOf(err error) int {
 		if code := codes[e.Code]; code != 0 {
 			return code
 		}
+	case errors.Is(err, network.ErrURL):
+		return exitUsage
 	case errors.Is(err, network.ErrRunning):
 		return exitConflict
 	case errors.Is(err, transport.ErrNotFound):

@@ -46,10 +46,10 @@ func (a *app) listGroups(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	rows := []groupRow{}
+	rows, channels := []groupRow{}, channelsOf(describe(ctx, s))
 	for _, r := range p.Registrations() {
 		row := groupRow{Address: r.Address, Group: r.Group, Since: r.Since, Up: up(s, r.Address, r.Group)}
-		row.Waiting, row.Oldest, err = backlogOf(ctx, s, r.Address, r.Group)
+		row.Waiting, row.Oldest, err = backlogOf(ctx, s, channels, r.Address, r.Group)
 		if err != nil {
 			a.note("warning: %v", err)
 		}
@@ -68,18 +68,23 @@ func (a *app) listGroups(ctx context.Context, s *session) error {
 	})
 }
 
-// subscribed is the channel of a group, as far as an Operator needs to know it: what it asks for is the same for a
-// topic and a stream of any form.
-func subscribed(address string) transport.Channel {
-	return transport.Channel{Address: address, Pattern: transport.Topic}
+// subscribed is the channel of an event: as a running instance announced it, else a topic without order, which is as
+// good a name for its groups on a broker that keeps those of any form alike.
+func subscribed(channels map[string]transport.Channel, address string) (c transport.Channel, known bool) {
+	if c, known = channels[address]; known {
+		return c, true
+	}
+	return transport.Channel{Address: address, Pattern: transport.Topic}, false
 }
 
 // backlogOf is what waits for a group; for the owner of an operation, in its queue.
-func backlogOf(ctx context.Context, s *session, address, group string) (waiting int64, oldest time.Time, err error) {
-	if group == parley.OwnerGroup {
-		return s.net.Operator.Backlog(ctx, transport.Channel{Address: address, Pattern: transport.Queue}, "")
+func backlogOf(ctx context.Context, s *session, channels map[string]transport.Channel, address, group string) (waiting int64, oldest time.Time, err error) {
+	c, receiver := transport.Channel{Address: address, Pattern: transport.Queue}, ""
+	if group != parley.OwnerGroup {
+		c, _ = subscribed(channels, address)
+		receiver = group
 	}
-	return s.net.Operator.Backlog(ctx, subscribed(address), group)
+	return s.net.Operator.Backlog(ctx, c, receiver)
 }
 
 // groupName is a group as people read it.
@@ -139,18 +144,23 @@ func (a *app) removeGroup(ctx context.Context, s *session, address, group string
 	if n := up(s, address, group); n > 0 {
 		return &failure{err: fmt.Errorf("%s of group %s of %s: stop them first, or they make it anew", plural(n, "running instance"), group, address), try: "parley ps", exit: exitConflict}
 	}
-	waiting, _, err := backlogOf(ctx, s, address, group)
+	channels := channelsOf(describe(ctx, s))
+	waiting, _, err := backlogOf(ctx, s, channels, address, group)
 	if err != nil && !errors.Is(err, transport.ErrNotFound) {
 		return err
 	}
 	if group == parley.OwnerGroup {
 		return a.forgetOperation(ctx, p, address, waiting, yes)
 	}
+	channel, known := subscribed(channels, address)
+	if errors.Is(err, transport.ErrNotFound) && !known {
+		return &failure{exit: exitNotFound, try: "parley ps", err: fmt.Errorf("group %s of %s is not found, and nobody who runs knows whether the event is a stream or keeps order by key: start a service that publishes or receives it, and try again", group, address)}
+	}
 	question := fmt.Sprintf("remove group %s of %s; %s wait for it and would be lost", group, address, plural(int(waiting), "message"))
 	if err := a.confirm(question, yes); err != nil {
 		return err
 	}
-	if err := s.net.Operator.RemoveGroup(ctx, subscribed(address), group); err != nil && !errors.Is(err, transport.ErrNotFound) {
+	if err := s.net.Operator.RemoveGroup(ctx, channel, group); err != nil && !errors.Is(err, transport.ErrNotFound) {
 		return err
 	}
 	if err := p.Remove(ctx, address, group); err != nil {

@@ -3,10 +3,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/parley-io/parley"
 )
 
 func main() {
@@ -30,6 +33,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		err = &failure{err: err, exit: exitUsage, try: c.CommandPath() + " --help"}
 	}
 	r := explain(ctx, err)
+	if where, _ := a.named(); where != "" && errors.Is(err, parley.ErrNoCollector) {
+		r.Try = "parley serve"
+	}
 	a.report(r)
 	return r.Exit
 }

@@ -153,7 +153,7 @@ func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdBroker is "broker": a broker that is no parley dev; $URL is where it is.
+// cmdBroker is "broker": a broker that is no parley dev; $URL is where it is, $BARE the same without what it survives.
 func cmdBroker(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: broker")
@@ -162,7 +162,9 @@ func cmdBroker(ts *testscript.TestScript, neg bool, args []string) {
 	server, err := embedded.Start(context.Background(), embedded.Options{Dir: ts.MkAbs("broker"), Listen: "127.0.0.1:0", Token: token})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(server.Close(context.Background())) })
-	ts.Setenv("URL", strings.Replace(server.URL(), "//", "//"+token+"@", 1))
+	bare := strings.Replace(server.URL(), "//", "//"+token+"@", 1)
+	ts.Setenv("BARE", bare)
+	ts.Setenv("URL", bare+"?survives="+server.Survives())
 }
 
 // cmdLarge is "large BYTES FILE": a body of the kitchen that is somewhat larger.

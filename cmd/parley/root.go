@@ -17,7 +17,7 @@ func newRoot(a *app) *cobra.Command {
 Start with "parley demo" for a story of a minute, or with "parley dev" and services of your own.
 
 Commands find the network by --network, else by the environment variable PARLEY_NETWORK, else they use the one of
-your running "parley dev". Data goes to standard output, everything else to standard error.`,
+your running "parley dev"; "parley help networks" has the URLs. Data goes to standard output, everything else to standard error.`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.start() },
 	}
@@ -31,12 +31,12 @@ your running "parley dev". Data goes to standard output, everything else to stan
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no hints and no progress on standard error")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "more on standard error: ids, the network that is used")
 	root.AddCommand(
-		newDemoCommand(a), newShopCommand(a), newBankCommand(a), newDevCommand(a),
+		newDemoCommand(a), newShopCommand(a), newBankCommand(a), newDevCommand(a), newServeCommand(a),
 		newCallCommand(a), newStartCommand(a), newSendCommand(a), newPublishCommand(a),
 		newWaitCommand(a), newSignalCommand(a), newCancelCommand(a), newOperationsCommand(a),
 		newFollowCommand(a), newTailCommand(a), newPsCommand(a),
 		newGroupsCommand(a), newFailedCommand(a), newBreakersCommand(a), newFaultCommand(a),
-		newVersionCommand(a), newExitCodesTopic(),
+		newVersionCommand(a), newNetworksTopic(), newExitCodesTopic(),
 	)
 	root.InitDefaultCompletionCmd()
 	return root

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -86,11 +85,7 @@ func (a *app) open(ctx context.Context) (*session, error) {
 	}
 	n, err := network.Open(ctx, where, options...)
 	if err != nil {
-		exit := exitUnreachable
-		if strings.Contains(err.Error(), "Authorization Violation") { // in the words of NATS; the driver passes on no code
-			exit = exitAuth
-		}
-		return nil, &failure{err: err, exit: exit, try: "parley dev"}
+		return nil, notOpened(err)
 	}
 	client, err := parley.NewClient(source, n)
 	if err != nil {
@@ -102,21 +97,9 @@ func (a *app) open(ctx context.Context) (*session, error) {
 
 // where is the URL to open; "" = that of the running parley dev, and there is one.
 func (a *app) where() (string, error) {
-	where, from := a.network, "--network"
-	if where == "" {
-		where, from = os.Getenv("PARLEY_NETWORK"), "PARLEY_NETWORK"
-	}
-	if where != "" {
-		switch u, err := url.Parse(where); {
-		case err != nil:
-			return "", usage(fmt.Errorf("%s: not a URL; want nats://[TOKEN@]HOST:PORT", from))
-		case u.Scheme == "embedded" || u.Scheme == "mem":
-			return "", &failure{exit: exitUsage, try: "parley dev --data DIR",
-				err: fmt.Errorf("%s: %s:// is a broker inside one process, and this command would be alone on it", from, u.Scheme)}
-		case u.Scheme != "nats" || u.Host == "":
-			return "", usage(fmt.Errorf("%s: scheme %q, host %q; want nats://[TOKEN@]HOST:PORT", from, u.Scheme, u.Host))
-		}
-		return where, nil
+	where, err := a.named()
+	if where != "" || err != nil {
+		return where, err
 	}
 	_, ok, err := network.ReadRuntime()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -127,6 +110,51 @@ func (a *app) where() (string, error) {
 			err: errors.New("no network: no parley dev of this user runs, and neither --network nor PARLEY_NETWORK is set")}
 	}
 	return "", nil
+}
+
+// named is the URL of the network that --network or PARLEY_NETWORK names, if any. A broker inside one process is no
+// network for a command.
+func (a *app) named() (string, error) {
+	where, from := a.network, "--network"
+	if where == "" {
+		where, from = os.Getenv("PARLEY_NETWORK"), "PARLEY_NETWORK"
+	}
+	if inside(where) {
+		return "", &failure{exit: exitUsage, try: "parley dev --data DIR",
+			err: fmt.Errorf("%s: a broker inside one process, on which this command would be alone", from)}
+	}
+	return where, nil
+}
+
+// elsewhere is the URL of --network, which must be that of a broker that runs already; "" = not given.
+func (a *app) elsewhere() (string, error) {
+	switch {
+	case a.network == "":
+		return "", nil
+	case inside(a.network):
+		return "", usage(errors.New("--network: want a broker that runs already; without it there is an embedded one, and --data says where"))
+	}
+	if err := network.Check(a.network); err != nil {
+		return "", fmt.Errorf("--network: %w", err)
+	}
+	return a.network, nil
+}
+
+// inside reports whether the broker of a network is a part of the process that opens it.
+func inside(url string) bool {
+	return strings.HasPrefix(url, "embedded:") || strings.HasPrefix(url, "mem:")
+}
+
+// notOpened is why a network could not be opened.
+func notOpened(err error) error {
+	f := &failure{err: err, exit: exitOf(err), try: "parley dev"}
+	if f.exit == exitFailed && parley.CodeOf(err) == parley.Unknown {
+		f.exit = exitUnreachable
+	}
+	if f.exit != exitUnreachable {
+		f.try = ""
+	}
+	return f
 }
 
 // directory is who is there, with what only presence knows.
