@@ -12,10 +12,14 @@ transport               :
 transport/mem           : transport
 transport/http          : transport  github.com/go-json-experiment/json github.com/google/uuid
 transport/nats          : transport  github.com/nats-io/nats.go github.com/nats-io/nuid github.com/go-json-experiment/json
+transport/rabbitmq      : transport  github.com/rabbitmq/amqp091-go github.com/go-json-experiment/json
+transport/kafka         : transport  github.com/twmb/franz-go github.com/go-json-experiment/json
 internal/filelock       :
+internal/servers        : internal/filelock
+internal/servers/run    : internal/filelock internal/servers  github.com/go-json-experiment/json
 transport/nats/embedded : internal/filelock  github.com/nats-io/nats-server/v2
 transport/fault         : transport
-transport/transporttest : transport
+transport/transporttest : transport  github.com/go-json-experiment/json
 ledger                  : transport  github.com/go-json-experiment/json
 policy                  : transport ledger
 delivery                : transport ledger  github.com/go-json-experiment/json
@@ -33,7 +37,8 @@ parley                  : transport ledger policy delivery ledger/collector oper
                           github.com/go-json-experiment/json github.com/google/jsonschema-go github.com/google/uuid
                           github.com/santhosh-tekuri/jsonschema/v6 golang.org/x/text golang.org/x/sync
 presence                : transport delivery parley  github.com/go-json-experiment/json github.com/google/uuid
-network                 : transport transport/mem transport/http transport/nats transport/nats/embedded transport/fault
+network                 : transport transport/mem transport/http transport/nats transport/rabbitmq transport/kafka
+                          transport/nats/embedded transport/fault
                           ledger ledger/collector delivery operation store/mem store/sqlite telemetry parley presence
                           github.com/go-json-experiment/json github.com/google/uuid
 examples/testing        : parley
@@ -66,13 +71,13 @@ node                    : transport ledger operation telemetry parley presence n
 internal/demo           : transport/fault ledger ledger/collector policy parley network examples/outside examples/shop/storefront
                           examples/shop/shop examples/bank/loans examples/bank/bank  github.com/go-json-experiment/json golang.org/x/sync
 internal/crash          : ledger parley examples/outside examples/shop/storefront examples/shop/shop examples/bank/loans
-                          examples/bank/bank internal/demo  golang.org/x/sync
+                          examples/bank/bank internal/demo internal/servers  golang.org/x/sync
 cmd/parley              : transport transport/fault ledger ledger/collector policy parley presence network node
                           operation parleyotel examples/company examples/shop/shop examples/bank/bank internal/demo
                           github.com/go-json-experiment/json github.com/spf13/cobra golang.org/x/term
 internal/archtest       :
 internal/readme         :
-tests                   : go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2
+tests                   : github.com/rabbitmq/amqp091-go github.com/twmb/franz-go github.com/nats-io/nats.go go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2
                           github.com/google/go-cmp github.com/go-json-experiment/json go.opentelemetry.io/otel
                           go.opentelemetry.io/proto/otlp google.golang.org/protobuf github.com/prometheus/client_model
                           github.com/prometheus/common

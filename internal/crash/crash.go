@@ -17,10 +17,13 @@ import (
 )
 
 type options struct {
-	rounds int
-	parley string // the binary
-	seed   uint64
-	out    io.Writer
+	rounds  int
+	parley  string // the binary
+	network string // embedded, or the kind of a server
+	only    bool   // nothing but the broker is killed
+	away    time.Duration
+	seed    uint64
+	out     io.Writer
 }
 
 const (
@@ -31,8 +34,8 @@ const (
 	// orders and applications in a second: so many that something is under way whenever a process is killed.
 	orders       = 12
 	applications = 6
-	// broker is the process that runs it, by its name in the cast.
-	broker = "broker"
+	// broker is the victim that carries the messages: a process of the cast, or a server of its own.
+	broker = demo.Broker
 	// recoverLimit is for a killed process to be there again.
 	recoverLimit = 30 * time.Second
 )
@@ -47,13 +50,18 @@ type round struct {
 }
 
 // crash runs the story with kills, and checks what is left of it.
-func crash(ctx context.Context, o options) error {
-	length := demo.MinDuration + time.Duration(max(o.rounds-2, 0))*perRound
+func crash(ctx context.Context, o options) (err error) {
+	server, err := startServer(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop(err != nil)) }()
+	length := demo.MinDuration + time.Duration(max(o.rounds-2, 0))*perRound + time.Duration(o.rounds)*o.away
 	plan := newPlan(o, time.Duration(killing*float64(length)))
 	_, _ = fmt.Fprintf(o.out, "seed %d: kill -9 of %v\n\n", o.seed, victims(plan))
-	d := &disturber{plan: plan}
+	d := &disturber{plan: plan, server: server}
 	report, err := demo.Run(ctx, demo.Options{
-		Executable: o.parley, Seed: o.seed, Out: o.out, Duration: length, Orders: orders, Applications: applications,
+		Executable: o.parley, Network: server.network(), Seed: o.seed, Out: o.out, Duration: length, Orders: orders, Applications: applications,
 		Beside: d.run,
 		After: func(ctx context.Context, cast *demo.Cast, net *parley.Network, outside *demo.Outside) error {
 			return errors.Join(errors.Join(d.wrong...), check(ctx, cast, net, outside))
@@ -73,9 +81,15 @@ func crash(ctx context.Context, o options) error {
 func newPlan(o options, within time.Duration) []round {
 	random := rand.New(rand.NewPCG(o.seed, 2))
 	others := slices.DeleteFunc(slices.Concat(shop.Services(), bank.Services()), func(s string) bool { return slices.Contains(owners(), s) })
+	if o.network != embedded {
+		others = append(others, demo.Collector)
+	}
 	plan := make([]round, o.rounds)
 	for i := range plan {
 		among := [][]string{{broker}, owners(), others}[i%3]
+		if o.only {
+			among = []string{broker}
+		}
 		plan[i].victim = among[random.IntN(len(among))]
 	}
 	random.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
@@ -95,8 +109,9 @@ func victims(plan []round) []string {
 
 // disturber carries out a plan.
 type disturber struct {
-	plan  []round
-	wrong []error
+	plan   []round
+	server *server
+	wrong  []error
 }
 
 // run kills one after another, while it waits for operations that are under way; it returns when all of these waits have.
@@ -113,13 +128,21 @@ func (d *disturber) run(ctx context.Context, cast *demo.Cast, net *parley.Networ
 		if ctx.Err() != nil {
 			break
 		}
-		if !slices.Contains(cast.Names(), r.victim) {
+		ours := d.server != nil && r.victim == broker
+		if !ours && !slices.Contains(cast.Names(), r.victim) {
 			r.victim = "billing" // instead of one that has not joined yet, or is stopped at the moment
 		}
 		if err := waits.begin(ctx, cast); err != nil {
 			d.wrong = append(d.wrong, fmt.Errorf("round %d: %w", i+1, err))
 		}
-		if err := kill(ctx, cast, net, r.victim, fmt.Sprintf("round %d of %d", i+1, len(d.plan))); err != nil {
+		name := fmt.Sprintf("round %d of %d", i+1, len(d.plan))
+		var err error
+		if ours {
+			err = d.server.kill(ctx, cast, name)
+		} else {
+			err = kill(ctx, cast, net, r.victim, name)
+		}
+		if err != nil {
 			d.wrong = append(d.wrong, err)
 		}
 	}
@@ -158,7 +181,7 @@ func recovered(net *parley.Network, victim string, before map[string]bool) bool 
 
 // instances are the ids of those of a process.
 func instances(net *parley.Network, process string) map[string]bool {
-	if process == broker {
+	if process == broker || process == demo.Collector {
 		process = "parley"
 	}
 	ids := make(map[string]bool)

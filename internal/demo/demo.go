@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -108,18 +107,30 @@ func (s *show) close(ctx context.Context, keep bool) error {
 	}
 }
 
+// The process that collects what becomes of messages, by its name in the cast.
+const (
+	Broker    = "broker"    // where it runs the broker, too
+	Collector = "collector" // where [Options].Network names one
+)
+
 // broker starts the process of the broker and opens its network. The broker keeps its address when it is started again,
 // so that everybody finds it again.
 func (s *show) broker(ctx context.Context) error {
-	port, err := freePort(ctx)
-	if err != nil {
-		return err
+	name, args := Broker, []string{"dev", "--data", filepath.Join(s.dir, "broker")}
+	if s.Network != "" {
+		name, args = Collector, append(args, "--network", s.Network)
+	} else {
+		port, err := freePort(ctx)
+		if err != nil {
+			return err
+		}
+		args = append(args, "--listen", port)
 	}
-	if err := s.cast.start("broker", "dev", "--data", filepath.Join(s.dir, "broker"), "--listen", port); err != nil {
+	if err := s.cast.start(name, args...); err != nil {
 		return err
 	}
 	var dev network.Runtime
-	err = s.wait(ctx, 15*time.Second, "the broker to run", func() (ok bool) { dev, ok = s.runtime(); return ok })
+	err := s.wait(ctx, 15*time.Second, "the broker to run", func() (ok bool) { dev, ok = s.runtime(); return ok })
 	if err != nil {
 		return err
 	}
@@ -172,14 +183,4 @@ func (s *show) runtime() (r network.Runtime, ok bool) {
 		return r, false
 	}
 	return r, err == nil && json.Unmarshal(b, &r) == nil
-}
-
-// withToken is the URL of a network as whoever may use it needs it.
-func withToken(r network.Runtime) (string, error) {
-	u, err := url.Parse(r.URL)
-	if err != nil {
-		return "", fmt.Errorf("URL of the broker: %w", err)
-	}
-	u.User = url.User(r.Token)
-	return u.String(), nil
 }

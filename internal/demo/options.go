@@ -3,8 +3,11 @@ package demo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net/url"
 	"os"
 	"time"
 
@@ -16,6 +19,9 @@ type Options struct {
 	// Executable is the parley binary that is run for the broker ("parley dev") and for each service ("parley shop
 	// NAME", "parley bank NAME"); "" = the one that runs now.
 	Executable string
+	// Network is the URL of the network that carries the story, of a broker that runs already; "" = an embedded one in a
+	// process of its own. Unless it names a prefix, one is made up, so that two demos do not meet on one broker.
+	Network string
 	// Data is where everything is kept: the broker's data, the outside logs, what the processes log. "" = a temporary
 	// directory that is removed at the end, unless something was lost.
 	Data string
@@ -55,6 +61,18 @@ func (o Options) normal() (Options, error) {
 	o.Applications = cmp.Or(o.Applications, o.Orders/2)
 	if o.Out == nil {
 		o.Out = io.Discard
+	}
+	if o.Network != "" {
+		u, err := url.Parse(o.Network)
+		if err != nil {
+			return o, errors.New("demo: the network is no URL")
+		}
+		parameters := u.Query()
+		if !parameters.Has("prefix") {
+			parameters.Set("prefix", fmt.Sprintf("demo-%08x", rand.Uint32()))
+			u.RawQuery = parameters.Encode()
+			o.Network = u.String()
+		}
 	}
 	if o.Executable == "" {
 		exe, err := os.Executable()

@@ -31,12 +31,8 @@ const askLimit = 5 * time.Second
 
 // look opens the network of a parley dev.
 func look(ctx context.Context, dev network.Runtime) (*view, error) {
-	url, err := withToken(dev)
-	if err != nil {
-		return nil, err
-	}
 	// WithListen: nothing of the user's environment is for the demo.
-	net, err := network.Open(ctx, url, network.WithSource("demo"), network.WithFaults(), network.WithListen("127.0.0.1:0"))
+	net, err := network.Open(ctx, dev.Open, network.WithSource("demo"), network.WithFaults(), network.WithListen("127.0.0.1:0"))
 	if err != nil {
 		return nil, err
 	}
