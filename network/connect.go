@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/transport"
@@ -22,7 +23,7 @@ type broker interface {
 }
 
 // connect opens the broker, and on mem:// also the calls.
-func connect(ctx context.Context, n *parley.Network, where address, o options) (b broker, err error) {
+func connect(ctx context.Context, n *parley.Network, where address, o options) (broker, error) {
 	switch where.scheme {
 	case schemeMem:
 		process := o.process
@@ -34,21 +35,55 @@ func connect(ctx context.Context, n *parley.Network, where address, o options) (
 		return process.Broker(), nil
 	case schemeEmbedded:
 		return start(ctx, n, where, o)
-	case schemeAMQP:
-		b, err = rabbitmq.Open(ctx, rabbitmq.Options{URL: where.place(where.userinfo()), TLS: o.tls, Prefix: where.prefix, Name: o.source})
-	case schemeKafka:
-		b, err = kafka.Open(ctx, kafka.Options{
-			Brokers: strings.Split(where.servers, ","), TLS: o.tls, Prefix: where.prefix, Name: o.source, Replicas: where.replicas,
-			SASL: kafka.SASL{Mechanism: where.sasl, User: where.user, Password: where.password},
-		})
-	default:
-		b, err = nats.Open(ctx, where.nats(o))
 	}
+	b, err := where.reach(ctx, o)
 	if err != nil {
-		return nil, unreached(where, err)
+		return nil, err
 	}
 	n.OnClose = append(n.OnClose, b.Close)
 	return b, where.checkSurvives(b.Features())
+}
+
+// Between tries to reach a broker; they double.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// reach opens the broker elsewhere. One that is not there is tried again until ctx ends, unless o is hasty.
+func (a address) reach(ctx context.Context, o options) (broker, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		b, err := a.open(ctx, o)
+		if err == nil {
+			return b, nil
+		}
+		err = unreached(a, err)
+		if o.hasty || transport.CodeOf(err) != transport.Unavailable {
+			return nil, err
+		}
+		if pause == firstPause && o.notice != nil {
+			o.notice(fmt.Sprintf("waiting for the broker of %s: %v", a, a.discreet(err)))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+	}
+}
+
+// open opens the broker elsewhere, once.
+func (a address) open(ctx context.Context, o options) (broker, error) {
+	switch a.scheme {
+	case schemeAMQP:
+		return rabbitmq.Open(ctx, rabbitmq.Options{URL: a.place(a.userinfo()), TLS: o.tls, Prefix: a.prefix, Name: o.source})
+	case schemeKafka:
+		return kafka.Open(ctx, kafka.Options{
+			Brokers: strings.Split(a.servers, ","), TLS: o.tls, Prefix: a.prefix, Name: o.source, Replicas: a.replicas,
+			SASL: kafka.SASL{Mechanism: a.sasl, User: a.user, Password: a.password},
+		})
+	}
+	return nats.Open(ctx, a.nats(o))
 }
 
 // unreached gives an error of a driver a code, if it has none: whatever is not certainly wrong may work later.

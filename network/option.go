@@ -21,6 +21,7 @@ type options struct {
 	source    string
 	notice    func(string)
 	warn      func(string)
+	hasty     bool
 	listen    string // of calls
 	advertise string // of calls
 	faults    bool
@@ -43,6 +44,10 @@ type share struct {
 // WithSource names this process in what it writes to the streams of the network, and is the service that a fault's
 // "at" means: a word of a-z, 0-9 and '-'. The default is "parley".
 func WithSource(name string) Option { return func(o *options) { o.source = name } }
+
+// WithoutWaiting makes Open answer at once that a broker can't be reached. The default is to try again until ctx ends, or for
+// 20 seconds where ctx has no deadline.
+func WithoutWaiting() Option { return func(o *options) { o.hasty = true } }
 
 // WithNotice gives what a person should know about the opening, a line each: which network was found for the URL "".
 // f is called by Open itself. The default is that nobody is told.

@@ -79,7 +79,7 @@ func (a *app) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	options = append(options, network.WithSource(source))
+	options = append(options, network.WithSource(source), network.WithoutWaiting())
 	if a.verbose {
 		options = append(options, network.WithNotice(func(line string) { a.note("%s", line) }))
 	}

@@ -27,8 +27,9 @@ type options struct {
 }
 
 const (
-	// perRound is how much a round makes the story longer, from the third on; before that it has its shortest time.
-	perRound = 8 * time.Second
+	// perRound is how much a round makes the story longer, from the third on; before that it has its shortest time. A server
+	// that was killed needs up to 15 s until it serves again, and customers some time of calm.
+	perRound, perServerRound = 8 * time.Second, 30 * time.Second
 	// killing is the part of the story in which customers order and processes are killed.
 	killing = 0.85
 	// orders and applications in a second: so many that something is under way whenever a process is killed.
@@ -56,7 +57,10 @@ func crash(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.stop(err != nil)) }()
-	length := demo.MinDuration + time.Duration(max(o.rounds-2, 0))*perRound + time.Duration(o.rounds)*o.away
+	length := demo.MinDuration + time.Duration(max(o.rounds-2, 0))*perRound
+	if server != nil {
+		length = demo.MinDuration + time.Duration(o.rounds)*(perServerRound+o.away)
+	}
 	plan := newPlan(o, time.Duration(killing*float64(length)))
 	_, _ = fmt.Fprintf(o.out, "seed %d: kill -9 of %v\n\n", o.seed, victims(plan))
 	d := &disturber{plan: plan, server: server}

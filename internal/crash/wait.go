@@ -18,8 +18,9 @@ import (
 
 const (
 	// waitLimit is for the wait of an operation that was under way when somebody was killed, maybe again and again. A loan
-	// may have to ask its lenders again, or be signed late, and its owner be stopped for a tenth of the story.
-	waitLimit = 2 * time.Minute
+	// may have to ask its lenders again and again, or be signed late, and its owner be stopped for a tenth of the story; a
+	// server that was killed is away for up to 15 s each time.
+	waitLimit = 4 * time.Minute
 	// watched is how many operations are waited for over each kill.
 	watched = 16
 )

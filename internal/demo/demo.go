@@ -137,13 +137,16 @@ func (s *show) broker(ctx context.Context) error {
 	if s.view, err = look(ctx, dev); err != nil {
 		return err
 	}
-	s.print(fmt.Sprintf(`parley demo: a shop and a bank, a process for each of their %d services, beside an embedded broker;
-nothing leaves this machine
+	carrier := "an embedded broker;\nnothing leaves this machine"
+	if s.Network != "" {
+		carrier = dev.URL + ",\nwhere what they declare remains afterwards"
+	}
+	s.print(fmt.Sprintf(`parley demo: a shop and a bank, a process for each of their %d services, beside %s
 
   HTTP     %s
   Data     %s%s
   Look     in another terminal, after: export PARLEY_RUNTIME_DIR=%s
-`, len(shop.Services())+len(bank.Services()), dev.HTTP, s.dir, map[bool]string{true: " (removed at the end; --data DIR keeps it)"}[s.scratch], s.runtimeDir()))
+`, len(shop.Services())+len(bank.Services()), carrier, dev.HTTP, s.dir, map[bool]string{true: " (removed at the end; --data DIR keeps it)"}[s.scratch], s.runtimeDir()))
 	return nil
 }
 
