@@ -25,7 +25,7 @@ type backend struct {
 }
 
 func startBackend(ctx context.Context, s setup) (actor, string, error) {
-	n, err := openNetwork(ctx, s.URL+"?journal="+url.QueryEscape(s.Dir), "backend")
+	n, err := openNetwork(ctx, s.URL+"&journal="+url.QueryEscape(s.Dir), "backend")
 	if err != nil {
 		return nil, "", err
 	}

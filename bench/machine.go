@@ -26,7 +26,9 @@ type machine struct {
 
 // measured are the modules whose versions matter.
 var measured = []string{
-	"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go", "github.com/go-json-experiment/json", "modernc.org/sqlite",
+	"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go", "github.com/rabbitmq/amqp091-go", "github.com/twmb/franz-go",
+	"github.com/ThreeDotsLabs/watermill", "github.com/ThreeDotsLabs/watermill-amqp/v3", "github.com/ThreeDotsLabs/watermill-kafka/v3",
+	"github.com/ThreeDotsLabs/watermill-nats/v2", "github.com/IBM/sarama", "github.com/go-json-experiment/json", "modernc.org/sqlite",
 }
 
 func look(c config) (machine, error) {

@@ -105,7 +105,8 @@ func configOf(args []string, log io.Writer) (config, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.StringVar(&c.suite, "suite", "all", "what is measured: "+suiteNames())
-	flags.StringVar(&c.network, "network", "embedded", "on which network; there is only embedded yet")
+	flags.StringVar(&c.network, "network", embeddedSite,
+		"on what messages are measured: some of "+strings.Join(siteNames(), ", ")+" joined by commas, all, or a URL; everything else is measured on embedded")
 	flags.IntVar(&c.rounds, "rounds", 5, "how often each variant is measured")
 	flags.DurationVar(&c.window, "window", 1500*time.Millisecond, "for how long, each time")
 	flags.DurationVar(&c.steady, "steady", 20*time.Second, "for how long messages are sent at an even pace")
@@ -126,14 +127,13 @@ func configOf(args []string, log io.Writer) (config, error) {
 	check(flags.NArg() == 0, "arguments %q: want flags only", flags.Args())
 	known := slices.ContainsFunc(suites, func(s suite) bool { return s.name == c.suite })
 	check(known || c.suite == "all", "-suite %q: want %s", c.suite, suiteNames())
-	check(c.network == "embedded", "-network %q: want embedded; others are not built yet", c.network)
 	check(c.rounds > 0, "-rounds %d: want 1 or more", c.rounds)
 	check(c.window > 0 && c.steady > 0, "-window %v -steady %v: want more than 0", c.window, c.steady)
 	check(c.waiting > 0 && c.down > 0, "-waiting %d -down %v: want more than 0", c.waiting, c.down)
 	check(c.output == "table" || c.output == "json", "-o %q: want table or json", c.output)
 	var err error
 	c.dir, err = filepath.Abs(c.dir)
-	errs = append(errs, err)
+	errs = append(errs, err, checkNetwork(c.network))
 	if c.profile != "" {
 		c.profile, err = filepath.Abs(c.profile)
 		errs = append(errs, err, os.MkdirAll(c.profile, 0o755))

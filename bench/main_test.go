@@ -54,8 +54,8 @@ func TestAShortRunOfAllSuitesMeasuresEveryTarget(t *testing.T) {
 		t.Errorf("run says short = %v, its lines say %v", short, anyShort)
 	}
 	files, err := os.ReadDir(profiles)
-	if want := len(roles) + 1; err != nil || len(files) != want {
-		t.Errorf("%d profiles, %v; want one of each of the %d roles, and one of the heap", len(files), err, len(roles))
+	if want := len(roles) - 1 + len(brands(embeddedSite)) + 1; err != nil || len(files) != want {
+		t.Errorf("%d profiles, %v; want %d: of each role, a messenger for each client, and of the heap", len(files), err, want)
 	}
 	for _, s := range styles {
 		if n := strings.Count(out.String(), s.name); n != 2 {
@@ -69,8 +69,24 @@ func TestAShortRunOfAllSuitesMeasuresEveryTarget(t *testing.T) {
 	}
 }
 
+func TestAShortRunOnEachServerMeasuresItsTargets(t *testing.T) {
+	var out, log bytes.Buffer
+	args := []string{"-suite", "messages", "-network", "rabbitmq,kafka,nats", "-rounds", "1", "-window", "300ms", "-dir", t.TempDir()}
+	if _, err := run(t.Context(), args, &out, &log); err != nil {
+		t.Fatalf("run: %v; want figures\n%s", err, &log)
+	}
+	var got []string
+	for _, line := range targetLine.FindAllStringSubmatch(out.String(), -1) {
+		got = append(got, line[1])
+	}
+	want := []string{"publish-64-rabbitmq", "ordered-1ms-rabbitmq", "publish-64-kafka", "ordered-1ms-kafka", "publish-64-nats"}
+	if !slices.Equal(got, want) {
+		t.Errorf("targets %q; want %q, in\n%s", got, want, &out)
+	}
+}
+
 func TestWrongFlagsAreReportedTogether(t *testing.T) {
-	_, err := run(t.Context(), []string{"-suite", "x", "-network", "kafka", "-rounds", "0", "-o", "xml", "-waiting", "0"}, io.Discard, io.Discard)
+	_, err := run(t.Context(), []string{"-suite", "x", "-network", "pigeon", "-rounds", "0", "-o", "xml", "-waiting", "0"}, io.Discard, io.Discard)
 	for _, want := range []string{"-suite", "-network", "-rounds", "-o", "-waiting"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("run = %v; want it to name %s", err, want)

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// paceInFlight is how many of what is done at an even pace may be under way; more is too slow a machine.
+const paceInFlight = 1024
+
 // variant is one of the things that a suite measures side by side.
 type variant struct {
 	name  string
@@ -53,7 +56,7 @@ func (v variant) run() (figures, error) {
 		return figures{}, err
 	}
 	after, err := cpuOf(v.all)
-	f.CPU = after - before
+	f.CPU = after - before - f.Aside
 	return f, err
 }
 
@@ -69,10 +72,13 @@ func cpuOf(all []*child) (sum time.Duration, err error) {
 }
 
 // ratios are those of each round: how often more per second a does than b.
-func ratios(a, b []figures) []float64 {
+func ratios(a, b []figures) []float64 { return ratiosOf(a, b, figures.perSecond) }
+
+// ratiosOf are those of each round, of one figure of a to that of b.
+func ratiosOf(a, b []figures, of func(figures) float64) []float64 {
 	var all []float64
 	for i := range a {
-		all = append(all, a[i].perSecond()/b[i].perSecond())
+		all = append(all, of(a[i])/of(b[i]))
 	}
 	return all
 }
@@ -120,6 +126,26 @@ func hammer(ctx context.Context, n int, d time.Duration, f func(context.Context)
 	found := figures{Count: len(all), Took: time.Since(began)}
 	found.P50, found.P99 = percentiles(all)
 	return found, err
+}
+
+// pace calls f o.Rate times a second, each as soon as it is due whatever became of those before, unless paceInFlight of
+// them have not returned. It answers how often, once all have; an error of f ends it all.
+func pace(ctx context.Context, o order, f func(ctx context.Context, number int) error) (called int, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(paceInFlight)
+	began := time.Now()
+	tick := time.NewTicker(500 * time.Microsecond)
+	defer tick.Stop()
+	for last := false; !last && ctx.Err() == nil; <-tick.C {
+		passed := time.Since(began)
+		last = passed >= o.For
+		due := int(min(passed, o.For).Seconds() * float64(o.Rate))
+		for ; called < due; called++ {
+			number := called
+			group.Go(func() error { return f(ctx, number) })
+		}
+	}
+	return called, group.Wait()
 }
 
 // percentiles sorts what it is given; 0 of nothing.

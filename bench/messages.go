@@ -10,13 +10,18 @@ const (
 	steadyRate  = 2000 // messages per second without a transition dropped
 )
 
-// measureMessages compares durable sending with single synced publishes on the same disk, and then looks at a steady
-// stream of messages from verb to handler.
+// measureMessages compares, on an embedded network, durable sending with single synced publishes on the same disk, and
+// looks at a steady stream of messages from verb to handler; and then clients on each network.
 func measureMessages(ctx context.Context, c config, r *report) error {
-	if err := measurePublish(ctx, c, r); err != nil {
-		return err
+	if c.on(embeddedSite) {
+		if err := measurePublish(ctx, c, r); err != nil {
+			return err
+		}
+		if err := measureSteady(ctx, c, r); err != nil {
+			return err
+		}
 	}
-	return measureSteady(ctx, c, r)
+	return eachSite(ctx, c, r.progress("messages"), func(ctx context.Context, s site) error { return compare(ctx, c, s, r) })
 }
 
 func measurePublish(ctx context.Context, c config, r *report) (err error) {

@@ -22,6 +22,8 @@ const childEnv = "BENCH_CHILD"
 // setup is what a child is started with.
 type setup struct {
 	Role    string // a key of roles
+	Name    string // of the process; "" = Role
+	Brand   string // of the client that a messenger measures
 	Dir     string // for its data
 	URL     string // of the network that it joins
 	Peer    string // URL of what it calls
@@ -46,6 +48,7 @@ type figures struct {
 	Took      time.Duration // all of it together
 	P50, P99  time.Duration // of one
 	CPU       time.Duration // of all processes that took part
+	Aside     time.Duration // CPU time that went into preparing what was measured, by whoever was ordered
 	Recorded  uint64        // transitions that the ledger's writer was given
 	Dropped   uint64        // those of them that it gave up
 	Collected uint64        // transitions that the collector has
@@ -61,6 +64,12 @@ type figures struct {
 // perSecond is the rate of what was done.
 func (f figures) perSecond() float64 { return float64(f.Count) / f.Took.Seconds() }
 
+func (f figures) p50() float64 { return micro(f.P50) }
+
+func (f figures) p99() float64 { return micro(f.P99) }
+
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
 // actor is what a child does.
 type actor interface {
 	do(ctx context.Context, o order) (figures, error)
@@ -74,6 +83,7 @@ var roles = map[string]func(ctx context.Context, s setup) (a actor, address stri
 	"caller":           startCaller,
 	"plain callee":     startPlainCallee,
 	"plain caller":     startPlainCaller,
+	"messenger":        startMessenger,
 	"publisher":        startPublisher,
 	"plain publisher":  startPlainPublisher,
 	"send and handled": startSteady,
@@ -95,7 +105,7 @@ type reply struct {
 
 // child is a process of this program in one of the roles. Not safe for concurrent use.
 type child struct {
-	role    string
+	name    string
 	address string
 	command *exec.Cmd
 	stdin   io.WriteCloser
@@ -108,7 +118,10 @@ const closeLimit = 10 * time.Second
 
 // start runs a child and waits until it is ready. It ends with ctx or with end.
 func start(ctx context.Context, c config, s setup) (*child, error) {
-	s.Dir = filepath.Join(c.dir, strings.ReplaceAll(s.Role, " ", "-"))
+	if s.Name == "" {
+		s.Name = s.Role
+	}
+	s.Dir = filepath.Join(c.dir, strings.ReplaceAll(s.Name, " ", "-"))
 	if c.profile != "" {
 		s.Profile = filepath.Join(c.profile, filepath.Base(s.Dir)+".pprof")
 	}
@@ -116,7 +129,7 @@ func start(ctx context.Context, c config, s setup) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &child{role: s.Role, command: exec.CommandContext(ctx, self)}
+	p := &child{name: s.Name, command: exec.CommandContext(ctx, self)}
 	p.command.Stderr = os.Stderr
 	p.command.Env = environment(c.dir)
 	p.command.WaitDelay = closeLimit
@@ -156,7 +169,7 @@ func (p *child) end() error {
 		err = nil
 	}
 	if err = errors.Join(err, p.command.Wait()); err != nil {
-		return fmt.Errorf("%s: %w", p.role, err)
+		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	return nil
 }
@@ -164,11 +177,11 @@ func (p *child) end() error {
 // kill ends the child as a crash does.
 func (p *child) kill() error {
 	if err := p.command.Process.Kill(); err != nil {
-		return fmt.Errorf("kill %s: %w", p.role, err)
+		return fmt.Errorf("kill %s: %w", p.name, err)
 	}
 	_ = p.stdin.Close()
 	if err := p.command.Wait(); err == nil {
-		return fmt.Errorf("kill %s: it ended in order before", p.role)
+		return fmt.Errorf("kill %s: it ended in order before", p.name)
 	}
 	return nil
 }
@@ -181,7 +194,7 @@ func (p *child) ask(question any) (r reply, err error) {
 		err = errors.New(r.Error)
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", p.role, err)
+		return r, fmt.Errorf("%s: %w", p.name, err)
 	}
 	return r, nil
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -109,14 +108,13 @@ func (r *report) note(name string, ratios []float64) {
 }
 
 func (r *report) addRows(names []string, found map[string][]figures) {
-	micro := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	for _, name := range names {
 		rounds := found[name]
 		r.Rows = append(r.Rows, row{
 			Name:      name,
 			PerSecond: medianOf(rounds, figures.perSecond),
-			P50:       medianOf(rounds, func(f figures) float64 { return micro(f.P50) }),
-			P99:       medianOf(rounds, func(f figures) float64 { return micro(f.P99) }),
+			P50:       medianOf(rounds, figures.p50),
+			P99:       medianOf(rounds, figures.p99),
 			CPU:       medianOf(rounds, func(f figures) float64 { return micro(f.CPU) / float64(f.Count) }),
 		})
 	}

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/ledger/collector"
 )
@@ -26,10 +24,9 @@ type steady struct {
 }
 
 const (
-	steadyInFlight = 1024             // sends that may wait for their receipts at once; more is too slow a disk
-	handledLimit   = 10 * time.Second // for the last messages to be handled
-	collectLimit   = 10 * time.Second // for the last transitions to be collected
-	perMessage     = 3                // transitions: accepted, received, done
+	handledLimit = 10 * time.Second // for the last messages to be handled
+	collectLimit = 10 * time.Second // for the last transitions to be collected
+	perMessage   = 3                // transitions: accepted, received, done
 )
 
 func startSteady(ctx context.Context, s setup) (actor, string, error) {
@@ -69,26 +66,12 @@ func (a *steady) do(ctx context.Context, o order) (figures, error) {
 	return found, a.collected(ctx, &found)
 }
 
-// send sends o.Rate messages a second, each as soon as it is due whatever became of those before.
+// send sends o.Rate messages a second.
 func (a *steady) send(ctx context.Context, o order) (sent int, err error) {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(steadyInFlight)
-	began := time.Now()
-	tick := time.NewTicker(500 * time.Microsecond)
-	defer tick.Stop()
-	for last := false; !last && ctx.Err() == nil; <-tick.C {
-		passed := time.Since(began)
-		last = passed >= o.For
-		due := int(min(passed, o.For).Seconds() * float64(o.Rate))
-		for ; sent < due; sent++ {
-			number := int64(sent)
-			group.Go(func() error {
-				_, err := charge.Send(ctx, a.sender, newChargeOrder(number, int64(time.Since(a.began))))
-				return err
-			})
-		}
-	}
-	return sent, group.Wait()
+	return pace(ctx, o, func(ctx context.Context, number int) error {
+		_, err := charge.Send(ctx, a.sender, newChargeOrder(int64(number), int64(time.Since(a.began))))
+		return err
+	})
 }
 
 func (a *steady) handle(_ context.Context, o chargeOrder) error {
