@@ -40,6 +40,9 @@ func (c *Consumer) worker(ctx context.Context, i int, left *task) {
 // work is one attempt, and what precedes the first.
 func (c *Consumer) work(ctx context.Context, t *task) {
 	if !t.ours() {
+		if t.doubtful() && c.queue.later(t, doubt) {
+			return
+		}
 		c.giveBack(t)
 		return
 	}

@@ -1,11 +1,25 @@
 package delivery
 
-import "github.com/parley-io/parley/transport"
+import (
+	"time"
+
+	"github.com/parley-io/parley/transport"
+)
 
 // ours reports whether this instance may begin an attempt of t.
 func (t *task) ours() bool {
 	d := t.delivery
 	return !closed(d.Revoked) && !closed(d.Yield) && d.Valid()
+}
+
+// doubt is how long a message of a partition that may be lost waits before somebody looks again.
+const doubt = 50 * time.Millisecond
+
+// doubtful reports whether t's partition is neither known to be lost nor certain to be held. Giving t back now could let
+// what comes behind it overtake it.
+func (t *task) doubtful() bool {
+	d := t.delivery
+	return d.Yield != nil && !closed(d.Yield) && !closed(d.Revoked)
 }
 
 // closed reports whether c is; nil never is.

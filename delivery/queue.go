@@ -113,7 +113,8 @@ func (q *queue) follow(t *task) {
 	q.removeLane(t)
 }
 
-// abandon takes t and all that are behind it out, in their order: none of them may overtake another.
+// abandon takes t out, and those behind it that came with the same hold of its partition, in their order: none of them
+// may overtake another. What came when the partition had been lost and won again stays.
 func (q *queue) abandon(t *task) []*task {
 	out := []*task{t}
 	if t.lane == nil {
@@ -121,8 +122,8 @@ func (q *queue) abandon(t *task) []*task {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	out = t.lane.behind.drain(out)
-	q.removeLane(t)
+	out = t.lane.behind.take(out, func(x *task) bool { return x.delivery.Yield == t.delivery.Yield })
+	q.follow(t)
 	return out
 }
 

@@ -19,7 +19,7 @@ import (
 type options struct {
 	rounds  int
 	parley  string // the binary
-	network string // embedded, or the kind of a server
+	network string // "" or embedded, or the kind of a server
 	only    bool   // nothing but the broker is killed
 	away    time.Duration
 	seed    uint64
@@ -85,7 +85,7 @@ func crash(ctx context.Context, o options) (err error) {
 func newPlan(o options, within time.Duration) []round {
 	random := rand.New(rand.NewPCG(o.seed, 2))
 	others := slices.DeleteFunc(slices.Concat(shop.Services(), bank.Services()), func(s string) bool { return slices.Contains(owners(), s) })
-	if o.network != embedded {
+	if o.network != "" && o.network != embedded {
 		others = append(others, demo.Collector)
 	}
 	plan := make([]round, o.rounds)

@@ -38,7 +38,7 @@ func TestNothingIsLostWhenProcessesAreKilled(t *testing.T) {
 		rounds = 1
 	}
 	var story strings.Builder
-	if err := crash(t.Context(), options{rounds: rounds, parley: binary, network: embedded, seed: 1, out: &story}); err != nil {
+	if err := crash(t.Context(), options{rounds: rounds, parley: binary, seed: 1, out: &story}); err != nil {
 		t.Errorf("crash: %v\n%s", err, &story)
 	}
 	if told := strings.Count(story.String(), "was there again after"); told != rounds {
@@ -48,7 +48,7 @@ func TestNothingIsLostWhenProcessesAreKilled(t *testing.T) {
 
 func TestThePlanComesFromTheSeedAndKillsTheBrokerOften(t *testing.T) {
 	t.Parallel()
-	o := options{rounds: 10, network: embedded, seed: 3}
+	o := options{rounds: 10, seed: 3}
 	plan := newPlan(o, time.Minute)
 	if again := newPlan(o, time.Minute); !slices.Equal(plan, again) {
 		t.Errorf("the same seed gives %v and %v", plan, again)

@@ -19,7 +19,7 @@ type server struct {
 }
 
 func startServer(ctx context.Context, o options) (*server, error) {
-	if o.network == embedded {
+	if o.network == "" || o.network == embedded {
 		if o.away != 0 {
 			return nil, fmt.Errorf("-away %v: an embedded broker is started again at once; want -network nats, rabbitmq or kafka", o.away)
 		}

@@ -96,7 +96,13 @@ func (c *Cast) start(name string, args ...string) error {
 	c.mu.Lock()
 	c.processes = append(c.processes, p)
 	c.mu.Unlock()
-	c.keepers.Go(func() { c.keep(p) })
+	c.keepers.Go(func() {
+		err := c.keep(p)
+		close(p.gone)
+		if err != nil {
+			c.fail(err)
+		}
+	})
 	return nil
 }
 
@@ -144,22 +150,20 @@ func (c *Cast) pids() []int {
 	return pids
 }
 
-// keep starts p again whenever it ends, until it is told to.
-func (c *Cast) keep(p *process) {
-	defer close(p.gone)
+// keep starts p again whenever it ends, until it is told to. An error says why it is not kept running any more.
+func (c *Cast) keep(p *process) error {
 	short := 0
 	for {
 		began := time.Now()
 		p.wait()
 		if p.told() {
-			return
+			return nil
 		}
 		if short++; time.Since(began) >= shortLife {
 			short = 0
 		}
 		if short == shortLives {
-			c.fail(fmt.Errorf("%s ended %d times right after its start (%w); its log ends with:\n%s", p.name, short, p.ended, p.tail()))
-			return
+			return fmt.Errorf("%s ended %d times right after its start (%w); its log ends with:\n%s", p.name, short, p.ended, p.tail())
 		}
 		c.tell.sayf("", "%s ended (%v); started again", p.name, p.ended)
 		pause := time.NewTimer(min(time.Duration(short)*100*time.Millisecond, longestPause))
@@ -167,11 +171,10 @@ func (c *Cast) keep(p *process) {
 		case <-pause.C:
 		case <-p.stop:
 			pause.Stop()
-			return
+			return nil
 		}
 		if err := c.launch(p); err != nil {
-			c.fail(err)
-			return
+			return err
 		}
 	}
 }

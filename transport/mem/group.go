@@ -30,6 +30,7 @@ type lane struct {
 	fence    uint64        // how many owners it had
 	yield    chan struct{} // of the owner; closed while another is the heir
 	yielding bool          // it is closed
+	resting  *time.Timer   // nothing is delivered until it fires; nil = no rest
 }
 
 func newGroup(c *channel, name string) *group {
@@ -70,7 +71,7 @@ func (g *group) next(r *receiver) *flight {
 	var best *lane
 	var oldest *message
 	for _, l := range g.lanes {
-		if !l.shared && (l.owner != r || l.heir != r) {
+		if !l.shared && (l.owner != r || l.heir != r || l.resting != nil) {
 			continue
 		}
 		if m := l.head(); m != nil && !r.until.ends(m) && (best == nil || m.sequence < oldest.sequence) {
@@ -106,6 +107,10 @@ func (g *group) land(f *flight, o transport.Outcome) {
 		g.channel.release(f.message)
 	} else {
 		f.lane.giveBack(f.message)
+		g.rest(f.lane)
+	}
+	if f.lane.out == 0 {
+		f.lane.rested()
 	}
 	g.handOver(f.lane)
 	if o != transport.Done {
@@ -141,7 +146,7 @@ func (g *group) share() {
 			has[l.heir]++
 		}
 		g.handOver(l)
-		l.ask()
+		g.ask(l)
 		g.wake(l) // an owner that keeps what it was to give away goes on with it
 	}
 }
@@ -159,8 +164,8 @@ func (g *group) handOver(l *lane) {
 	}
 }
 
-// ask makes the owner of a lane yield while another shall have it.
-func (l *lane) ask() {
+// ask makes the owner of a lane yield while another shall have it. One that keeps it after all goes on after a rest.
+func (g *group) ask(l *lane) {
 	leaves := l.owner != nil && l.owner != l.heir
 	switch {
 	case leaves && !l.yielding:
@@ -168,6 +173,32 @@ func (l *lane) ask() {
 		l.yielding = true
 	case !leaves && l.yielding:
 		l.yield, l.yielding = make(chan struct{}), false
+		g.rest(l)
+	}
+}
+
+// restFor is how long the deliveries of a lane rest: who gives back one message may be about to give back more.
+const restFor = 10 * time.Millisecond
+
+// rest delivers nothing of a lane with an owner for a moment, or until nothing of it is out: what is given back one after
+// the other comes again before anything newer.
+func (g *group) rest(l *lane) {
+	if l.shared || l.out == 0 || l.resting != nil {
+		return
+	}
+	l.resting = time.AfterFunc(restFor, func() {
+		mu := &g.channel.fabric.mu
+		mu.Lock()
+		defer mu.Unlock()
+		l.resting = nil
+		g.wake(l)
+	})
+}
+
+// rested ends the rest of a lane.
+func (l *lane) rested() {
+	if l.resting != nil && l.resting.Stop() {
+		l.resting = nil
 	}
 }
 
