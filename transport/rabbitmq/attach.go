@@ -1,8 +1,10 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -26,16 +28,29 @@ func (r *receiver) connect(now time.Time) error {
 		}
 		r.session = s
 	}
-	for _, l := range r.lanes {
-		if now.Before(l.again) {
-			continue
-		}
-		if err := r.attach(s, l, now); err != nil {
-			return r.failed(err, now)
-		}
+	if err := r.attachAll(s, now); err != nil {
+		return r.failed(err, now)
 	}
 	r.pause = 0
-	return r.join(s)
+	r.join(s, now)
+	return nil
+}
+
+// attachAll attaches the lanes that lack it, all at once, as each takes some round trips.
+func (r *receiver) attachAll(s *session, now time.Time) error {
+	var lacking []*lane
+	for _, l := range r.lanes {
+		if l.lacking() && !now.Before(l.again) {
+			lacking = append(lacking, l)
+		}
+	}
+	errs := make([]error, len(lacking))
+	var attaching sync.WaitGroup
+	for i, l := range lacking {
+		attaching.Go(func() { errs[i] = r.attach(s, l, now) })
+	}
+	attaching.Wait()
+	return cmp.Or(errs...)
 }
 
 // failed decides whether to try again later.
@@ -79,9 +94,6 @@ func (r *receiver) lay(s *session) error {
 func (r *receiver) attach(s *session, l *lane, now time.Time) error {
 	if r.streams {
 		return r.attachStream(s, l, now)
-	}
-	if l.tenure != nil {
-		return nil
 	}
 	prefetch := r.prefetch()
 	if prefetch == 0 && l.partition < 0 && r.known {
@@ -179,6 +191,9 @@ func (r *receiver) finish(t *tenure, now time.Time) {
 		t.tellStragglers()
 	}
 	if !t.over.Swap(true) && t.revoked != nil {
+		if !t.leaving {
+			close(t.yield)
+		}
 		close(t.revoked)
 	}
 	_ = t.ch.Close() // ended already is fine

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/parley-io/parley/transport"
 )
 
@@ -24,17 +26,26 @@ func fairShare(n, members int) int {
 	return (n + members - 1) / members
 }
 
-// join makes the receiver a member.
-func (r *receiver) join(s *session) error {
-	if !r.balanced || r.crowd.stay != nil && !r.crowd.stay.ended {
-		return nil
+// join makes the receiver a member. As long as that fails, it receives all the same and passes nothing on.
+func (r *receiver) join(s *session, now time.Time) {
+	if !r.balanced || r.crowd.stay != nil && !r.crowd.stay.ended || now.Sub(r.crowd.looked) < lookEvery {
+		return
 	}
-	y, err := r.consume(s, r.b.names.members(r.route.Channel.Address, r.route.Group), 1, nil)
+	if r.crowd.stay != nil {
+		_ = r.crowd.stay.ch.Close() // ended already is fine
+	}
+	r.crowd = crowd{looked: now}
+	members := r.b.names.members(r.route.Channel.Address, r.route.Group)
+	err := s.transact(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(members, true, true, false, false, amqp.Table{"x-queue-type": "classic"})
+		return err
+	})
 	if err != nil {
-		return r.failed(err, time.Now())
+		return
 	}
-	r.crowd = crowd{stay: y, looked: time.Now()}
-	return nil
+	if y, err := r.consume(s, members, 1, nil); err == nil {
+		r.crowd.stay = y
+	}
 }
 
 // balance passes on what is more than this member's share. The server leaves every partition with the first who comes,

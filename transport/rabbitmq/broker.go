@@ -23,8 +23,8 @@ type Broker struct {
 
 	laddering chan struct{} // of capacity 1: held while the ladder is made
 	laddered  atomic.Bool
-	repairing chan struct{}        // of capacity 1: held while something is declared again
-	repaired  map[string]time.Time // by exchange: when it was; of who holds repairing
+	repairing chan struct{}     // of capacity 1: held while something is declared again
+	repaired  map[string]repair // the last, by exchange; of who holds repairing
 
 	mu       sync.Mutex
 	closed   bool
@@ -59,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		},
 		outward: newLink(d, "publishes", true), inward: newLink(d, "receives", false),
 		denied: newDenied(), laddering: make(chan struct{}, 1),
-		repairing: make(chan struct{}, 1), repaired: make(map[string]time.Time),
+		repairing: make(chan struct{}, 1), repaired: make(map[string]repair),
 		closing: make(chan struct{}), dead: make(chan struct{}), buried: make(chan struct{}),
 	}
 	if err := b.inward.open(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,7 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("rabbitmq: declare: %w", err)
 	}
-	created, err := b.ladder(ctx)
-	if err != nil {
+	if err := b.ladder(ctx); err != nil {
 		return fmt.Errorf("rabbitmq: declare: %w", refusal(err))
 	}
 	var made []transport.Channel
@@ -35,14 +35,13 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 		if b.declared(c) {
 			continue
 		}
-		anew, err := b.layAnew(ctx, c)
-		if err != nil {
+		if err := b.transact(ctx, func(ch *amqp.Channel) error { return b.lay(ch, c) }); err != nil {
 			errs = append(errs, fmt.Errorf("rabbitmq: declare %s: %w", c.Address, refusal(err)))
 			continue
 		}
-		created, made = created || anew, append(made, c)
+		made = append(made, c)
 	}
-	if created {
+	if len(made) > 0 { // by another process just now, perhaps
 		if err := b.transact(ctx, b.settle); err != nil {
 			return errors.Join(append(errs, fmt.Errorf("rabbitmq: declare: %w", refusal(err)))...)
 		}
@@ -55,23 +54,14 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 	return errors.Join(errs...)
 }
 
-// layAnew is lay, and reports whether the channel was not there.
-func (b *Broker) layAnew(ctx context.Context, c transport.Channel) (anew bool, err error) {
-	err = b.transact(ctx, func(ch *amqp.Channel) error {
-		return ch.ExchangeDeclarePassive(b.names.exchange(c.Address), "direct", true, false, false, false, nil)
-	})
-	if anew = isMissing(err); anew || err == nil {
-		err = b.transact(ctx, func(ch *amqp.Channel) error { return b.lay(ch, c) })
-	}
-	return anew, err
-}
-
 // settle makes what was made last. A server that is killed (3.10.8 was tried) has lost the last that it noted about where
 // quorum queues are, unless something was noted after: when it starts again, that queue never gets a leader, and all who
 // use it wait. So one more is made and deleted.
 func (b *Broker) settle(ch *amqp.Channel) error {
 	name := b.names.prefix + ".SETTLE." + rand.Text()
-	if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+	if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{
+		"x-queue-type": "quorum", "x-expires": int64(60_000), // should this process die before it deletes it
+	}); err != nil {
 		return err
 	}
 	_, err := ch.QueueDelete(name, false, false, false)
@@ -133,13 +123,6 @@ func (b *Broker) lay(ch *amqp.Channel, c transport.Channel) error {
 
 // layGroup makes what a group of a channel consists of.
 func (b *Broker) layGroup(ch *amqp.Channel, c transport.Channel, group string) error {
-	if c.Partitions > 1 {
-		// Its consumers are the members. It never gets a message.
-		_, err := ch.QueueDeclare(b.names.members(c.Address, group), true, true, false, false, amqp.Table{"x-queue-type": "classic"})
-		if err != nil {
-			return err
-		}
-	}
 	if group == "" {
 		return nil
 	}
@@ -163,18 +146,33 @@ func (b *Broker) layQueue(ch *amqp.Channel, c transport.Channel, group string, p
 	if _, err := ch.QueueDeclare(queue, true, false, false, false, args); err != nil {
 		return err
 	}
-	if err := b.bind(ch, c, queue, partition, ""); err != nil || group == "" {
-		return err
+	late := queue // where it gets what was delayed
+	if c.RetainBytes > 0 && c.Pattern != transport.Stream {
+		late = b.names.landing(queue)
+		if err := b.layLanding(ch, c, late, key(partition, group)); err != nil {
+			return err
+		}
 	}
-	return b.bind(ch, c, queue, partition, group)
+	for _, g := range slices.Compact([]string{"", group}) {
+		if err := ch.QueueBind(queue, key(partition, g), b.names.exchange(c.Address), false, nil); err != nil {
+			return err
+		}
+		if err := ch.QueueBind(late, "#."+b.names.target(c, partition, g), b.names.due(), false, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// bind binds a queue to the channel's exchange and to that of what was delayed.
-func (b *Broker) bind(ch *amqp.Channel, c transport.Channel, queue string, partition int, group string) error {
-	if err := ch.QueueBind(queue, key(partition, group), b.names.exchange(c.Address), false, nil); err != nil {
-		return err
-	}
-	return ch.QueueBind(queue, "#."+b.names.target(c, partition, group), b.names.due(), false, nil)
+// layLanding makes the queue through which another one that may be full gets what was delayed: there it waits, and not
+// on the ladder, where it would hold up the messages of all other channels.
+func (b *Broker) layLanding(ch *amqp.Channel, c transport.Channel, landing, key string) error {
+	_, err := ch.QueueDeclare(landing, true, false, false, false, amqp.Table{
+		"x-queue-type": "quorum", "x-message-ttl": int64(1), "x-overflow": "reject-publish",
+		"x-dead-letter-exchange": b.names.exchange(c.Address), "x-dead-letter-routing-key": key,
+		"x-dead-letter-strategy": "at-least-once", "x-delivery-limit": noDeliveryLimit,
+	})
+	return err
 }
 
 const (

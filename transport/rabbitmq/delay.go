@@ -45,31 +45,31 @@ func (n names) postpone(c transport.Channel, partition int, group string, d time
 	return n.level(top), words + n.target(c, partition, group)
 }
 
-// ladder makes the ladder exist, once for each time that it is not known to be there, and reports whether it was missing.
-func (b *Broker) ladder(ctx context.Context) (created bool, err error) {
+// ladder makes the ladder exist, once for each time that it is not known to be there.
+func (b *Broker) ladder(ctx context.Context) error {
 	if b.laddered.Load() {
-		return false, nil
+		return nil
 	}
 	select {
 	case b.laddering <- struct{}{}:
 		defer func() { <-b.laddering }()
 	case <-ctx.Done():
-		return false, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	if b.laddered.Load() {
-		return false, nil
+		return nil
 	}
-	err = b.transact(ctx, func(ch *amqp.Channel) error { // what is made last
+	err := b.transact(ctx, func(ch *amqp.Channel) error { // what is made last
 		return ch.ExchangeDeclarePassive(b.names.level(levels-1), "topic", true, false, false, false, nil)
 	})
-	if created = isMissing(err); created {
+	if isMissing(err) {
 		err = b.transact(ctx, b.layLadder)
 	}
 	if err != nil {
-		return false, fmt.Errorf("make the place of delayed messages: %w", err)
+		return fmt.Errorf("make the place of delayed messages: %w", err)
 	}
 	b.laddered.Store(true)
-	return created, nil
+	return nil
 }
 
 // layLadder makes it from below. Without at-least-once the server would lose what it moves when it ends.

@@ -25,8 +25,8 @@ func newDenied() denied {
 	return denied{until: make(map[string]time.Time), why: make(map[string]error)}
 }
 
-// note remembers a refusal and gives it the form that a receipt has.
-func (d *denied) note(exchange string, why *amqp.Error) error {
+// note remembers a refusal, in the form that a receipt has.
+func (d *denied) note(exchange string, why *amqp.Error) {
 	err := fmt.Errorf("%w: %w", transport.ErrRefused, &transport.Error{
 		Code: transport.PermissionDenied, Cause: why,
 		Message: "this user may not publish here: have an administrator allow it, see rabbitmqctl set_permissions",
@@ -34,7 +34,6 @@ func (d *denied) note(exchange string, why *amqp.Error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.until[exchange], d.why[exchange] = time.Now().Add(deniedFor), err
-	return err
 }
 
 // check answers a refusal that is still believed.

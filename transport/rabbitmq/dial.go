@@ -20,23 +20,28 @@ type dialer struct {
 	servers []server
 }
 
-// dial tries the servers in turn and answers the first connection. One that says no speaks for all.
+// dial tries the servers in turn and answers the first connection. When there is none, what says what is certainly wrong
+// comes first.
 func (d *dialer) dial(ctx context.Context, what string) (*amqp.Connection, *gather, error) {
-	var errs []error
+	var failed error
 	for _, s := range d.servers {
 		conn, g, err := d.dialOne(ctx, s, what)
 		if err == nil {
 			return conn, g, nil
 		}
-		if transport.CodeOf(err) != transport.Unavailable {
-			return nil, nil, err
+		switch {
+		case failed == nil:
+			failed = err
+		case transport.CodeOf(failed) == transport.Unavailable:
+			failed = fmt.Errorf("%w; %w", err, failed)
+		default:
+			failed = fmt.Errorf("%w; %w", failed, err)
 		}
-		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, nil, errors.Join(errs...)
+	return nil, nil, failed
 }
 
 func (d *dialer) dialOne(ctx context.Context, s server, what string) (*amqp.Connection, *gather, error) {
@@ -54,7 +59,8 @@ func (d *dialer) dialOne(ctx context.Context, s server, what string) (*amqp.Conn
 			}
 			deadline, _ := ctx.Deadline() // the library takes it away after the handshake
 			if err := c.SetDeadline(deadline); err != nil {
-				return nil, errors.Join(err, c.Close())
+				_ = c.Close()
+				return nil, err
 			}
 			stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) }) // ends a handshake early
 			g = newGather(c)

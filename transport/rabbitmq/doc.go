@@ -13,6 +13,8 @@
 //	exchange of all positions             direct exchange  parley.POSITION
 //	what waits for its NotBefore          quorum queues    parley.DELAY.00 to parley.DELAY.24
 //	where it goes then                    topic exchange   parley.DELAY
+//	the same, before a queue of bounded   quorum queue     … the queue's name and ":LANDING"
+//	size (RetainBytes)
 //
 // Long names end with a hash. A routing key is a partition (0 where there is none), and ":mail" after it for a copy that
 // is for that group only. The form of a channel stands as the alternate exchange of its exchange, which does not exist.
@@ -27,9 +29,10 @@
 // A nil Receipt.Err means that each queue that takes the message has stored it. Quorum queues write through to the disk;
 // streams do not, and no client can ask for the number of nodes: so [transport.Features.Survives] is "process". What no
 // queue takes is an error, except on a Topic. Repeats are not recognised, and who subscribes is not known. Sends share one
-// channel, with any number of confirmations in flight; a lost connection makes the outcome of those unknown. A Queue or
-// Topic with RetainBytes refuses messages when it is full; its Retain is not enforced here, as the server would drop what
-// is too old without a word.
+// channel, with any number of confirmations in flight; a lost connection makes the outcome of those unknown, and so does the
+// server when it closes the channel because an exchange was deleted or a right is missing. One batch goes over one
+// connection. A Queue or Topic with RetainBytes refuses messages when it is full; its Retain is not enforced here, as the
+// server would drop what is too old without a word.
 //
 // What is returned on an unordered Queue or Topic goes back to the server after a pause that grows from 10 ms to 1 s,
 // maybe to another instance. In a partition, or on a Stream, it stays here and comes again after such a pause, before
@@ -38,17 +41,27 @@
 // A partition has one owner in each group: a single active consumer, for a Stream that of the group's position. Instances
 // count each other every second, and who has more than his share passes partitions on as [transport.Delivery.Yield] says:
 // nothing new, wait for what runs, close the channel. An owner that is killed is followed at once, one that is frozen
-// within three heartbeats of 5 s; [transport.Delivery.Valid] is false from [Lease] after the last confirmed round trip
-// on, which is earlier. Fence is 0. A Stream without order is read by one instance of a group at a time.
+// within three heartbeats of 5 s. Fence is 0. A Stream without order is read by one instance of a group at a time.
+//
+// [transport.Delivery.Valid] is false from [Lease] after the last confirmed round trip on, which is earlier than a silent
+// connection is given up, and once the end of the consumer's channel has been read. It can be true beside another owner
+// when the server itself ends the channel (consumer_timeout), until that is read; and in a cluster when the node that
+// answers here is cut off from the majority of the queue's, as the round trip is with this node only.
 //
 // Positions of a Stream's group are stored every half second, and when a partition passes on: after a crash, what was
-// settled since is delivered again. Positions by time are those of the senders' clocks.
+// settled since is delivered again. A position knows when the message before it was sent: if the stream has another
+// message there, or ends before it, it was made anew or has lost its end, and all that it has is delivered. So it is when
+// a position cannot be read. What waits behind a message that takes long is at most ten times the prefetch: then nothing
+// more of that partition is handed out. Positions by time are those of the senders' clocks. To begin at the end of a
+// stream, which it does not tell, takes half a second.
 //
 // # Delays
 //
 // A message with NotBefore climbs down a ladder of queues, each of which holds what it has twice as long as the next. It
 // is never early by the server's clock, and late by 250 ms and its way, in all. If its Queue is deleted meanwhile, it
-// waits on the ladder until that is declared again; 32 of those hold up a level.
+// waits on the ladder until that is declared again; 32 of those hold up a level. If it has RetainBytes and is full, the
+// message waits in the queue's LANDING, which is not bounded, and holds up nobody else; the server tries again every
+// dead_letter_worker_publisher_confirm_timeout, 3 minutes if not set.
 //
 // # The server's own settings
 //

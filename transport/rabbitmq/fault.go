@@ -14,6 +14,9 @@ import (
 // [transport.ErrRefused] and has a [transport.Error] with what to do; anything else, such as a lost connection,
 // [transport.ErrNotSent].
 func refusal(err error) error {
+	if errors.Is(err, transport.ErrRefused) {
+		return err
+	}
 	e, ok := errors.AsType[*amqp.Error](err)
 	if !ok || !e.Server {
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)

@@ -22,6 +22,12 @@ type lane struct {
 	hold      *hold     // of a Stream's group: the position, and with it the right to read; nil = not asked for
 	position  mark      // of a Stream: where to read on
 	reached   bool      // of a Stream: everything before until came
+	ends      int       // how often the server ended the consuming since a message came
+}
+
+// lacking reports whether l should consume its messages and does not.
+func (l *lane) lacking() bool {
+	return l.tenure == nil && (l.hold == nil || l.hold.has && !l.hold.leaving)
 }
 
 // stay is one consumer at the server, on a channel of its own.
@@ -55,9 +61,11 @@ type tenure struct {
 // entry is a message in a receiver's hands.
 type entry struct {
 	tenure  *tenure
-	message *amqp.Delivery
-	tries   int       // how often it was handed out and returned
-	due     time.Time // not to be handed out, or given back, before
+	message *amqp.Delivery // nil = of a Stream, and settled
+	offset  int64          // of a Stream
+	sent    int64          // of a Stream, see sentHeader
+	tries   int            // how often it was handed out and returned
+	due     time.Time      // not to be handed out, or given back, before
 	over    atomic.Bool
 	outcome transport.Outcome // once over
 	settled bool              // of a Stream: it was handled
@@ -92,13 +100,13 @@ func (r *receiver) delivery(e *entry) *transport.Delivery {
 	d := &transport.Delivery{
 		Envelope:  decode(c.Address, func() string { return r.identify(e) }, e.message),
 		Partition: t.lane.partition,
-		Valid:     func() bool { return !t.over.Load() && t.session.valid() },
+		Valid:     func() bool { return !t.over.Load() && !t.ch.IsClosed() && t.session.valid() },
 		Yield:     t.yield,
 		Revoked:   t.revoked,
 		Settle:    func(o transport.Outcome) { r.settle(e, o) },
 	}
 	if r.streams {
-		d.Position = place{max(t.lane.partition, 0), streamOffset(e.message), sent(e.message)}.String()
+		d.Position = place{max(t.lane.partition, 0), e.offset, e.sent}.String()
 	}
 	return d
 }
@@ -106,7 +114,7 @@ func (r *receiver) delivery(e *entry) *transport.Delivery {
 // identify makes an ID for what has none: the same when it comes again.
 func (r *receiver) identify(e *entry) string {
 	if r.streams {
-		return fmt.Sprintf("%s.%d", e.tenure.lane.queue, streamOffset(e.message))
+		return fmt.Sprintf("%s.%d", e.tenure.lane.queue, e.offset)
 	}
 	sum := sha256.Sum256(append([]byte(e.message.MessageId+"\x00"), e.message.Body...))
 	return e.tenure.lane.queue + "." + hex.EncodeToString(sum[:12])
@@ -115,7 +123,7 @@ func (r *receiver) identify(e *entry) string {
 // putBack puts a returned entry in its place among those that wait, to come again after a pause. All that follows it in
 // its partition waits as well.
 func (t *tenure) putBack(e *entry, now time.Time) {
-	again := &entry{tenure: t, message: e.message, tries: e.tries + 1, due: now.Add(returnPause(e.tries))}
+	again := &entry{tenure: t, message: e.message, offset: e.offset, sent: e.sent, tries: e.tries + 1, due: now.Add(returnPause(e.tries))}
 	i, _ := slices.BinarySearchFunc(t.waiting, again.message.DeliveryTag, func(w *entry, tag uint64) int {
 		return int(w.message.DeliveryTag) - int(tag)
 	})
@@ -174,6 +182,12 @@ func (t *tenure) reject(e *entry) {
 // busy reports whether something is to be done for t soon.
 func (t *tenure) busy() bool {
 	return t.leaving || t.acks.ahead > 0 || len(t.returned) > 0 || len(t.waiting) > 0 && !t.waiting[0].due.IsZero()
+}
+
+// farAhead reports whether so much was handled behind the oldest message of a stream that still runs that this comes
+// first: a crash would repeat all of it.
+func (t *tenure) farAhead() bool {
+	return len(t.out) >= 10*t.prefetch && (len(t.waiting) == 0 || t.waiting[0].tries == 0)
 }
 
 // stragglerWait is how long an acknowledgement waits for those before it.

@@ -38,7 +38,15 @@ func (l *link) begin(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(conn, out, l.confirm)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = out.Conn.Close() }) // of a server that falls silent right now
+	s, err := newSession(conn, out, l.confirm)
+	if !stop() && err == nil {
+		s.close()
+		return nil, fmt.Errorf("open a channel: %w", context.Cause(ctx))
+	}
+	return s, err
 }
 
 // keep replaces the connection whenever it is lost, until ctx is done; then it closes it.

@@ -13,9 +13,10 @@ import (
 
 // mark is a place in one partition of a stream.
 type mark struct {
-	kind kind
-	n    int64  // an offset of the stream, or nanoseconds of Unix time
-	by   string // of markNow: the receiver that made it
+	kind kind  // "" = now: the stream's end, which is still to be found
+	n    int64 // an offset of the stream, or nanoseconds of Unix time
+	// sent is when the message before an offset was sent, which shows that the stream is still the same; 0 = unknown.
+	sent int64
 }
 
 type kind string
@@ -23,13 +24,15 @@ type kind string
 const (
 	markAt   kind = "at"   // the offset n and what follows
 	markFrom kind = "from" // the first message sent at n or later
-	// markNow is the end of the stream as it was when the group began, at n. Who made it begins there exactly; should
-	// that receiver be gone before anything came, its successor begins with the second in which that was.
-	markNow kind = "now"
+	// markNew is the offset n, too, of a group of which nothing was handled yet.
+	markNew kind = "new"
 )
 
 func (m mark) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %d %s", m.kind, m.n, m.by))
+	if m.sent == 0 {
+		return fmt.Sprintf("%s %d", m.kind, m.n)
+	}
+	return fmt.Sprintf("%s %d %d", m.kind, m.n, m.sent)
 }
 
 func parseMark(s string) (m mark, err error) {
@@ -38,14 +41,13 @@ func parseMark(s string) (m mark, err error) {
 		return m, fmt.Errorf("position %.40q: want a kind and a number", s)
 	}
 	m.kind = kind(words[0])
-	if m.kind != markAt && m.kind != markFrom && m.kind != markNow {
-		return m, fmt.Errorf("position %.40q: want at, from or now", s)
+	if m.kind != markAt && m.kind != markFrom && m.kind != markNew {
+		return m, fmt.Errorf("position %.40q: want at, from or new", s)
 	}
-	if m.n, err = strconv.ParseInt(words[1], 10, 64); err != nil || m.n < 0 {
-		return m, fmt.Errorf("position %.40q: want a number", s)
-	}
-	if len(words) == 3 {
-		m.by = words[2]
+	for i, n := range []*int64{&m.n, &m.sent}[:len(words)-1] {
+		if *n, err = strconv.ParseInt(words[i+1], 10, 64); err != nil || *n < 0 {
+			return m, fmt.Errorf("position %.40q: want a number", s)
+		}
 	}
 	return m, nil
 }
@@ -63,16 +65,14 @@ func (m mark) newer(o mark) bool {
 }
 
 // offset is how a consumer of a stream asks for m.
-func (m mark) offset(self string) any {
+func (m mark) offset() any {
 	switch {
-	case m.kind == markAt && m.n == 0:
+	case m.kind == markFrom:
+		return time.Unix(0, m.n) // the library writes seconds, rounded down
+	case m.n == 0:
 		return "first"
-	case m.kind == markAt:
-		return m.n
-	case m.kind == markNow && m.by == self:
-		return "next"
 	}
-	return time.Unix(0, m.n) // the library writes seconds, rounded down
+	return m.n
 }
 
 // place is the opaque position of a delivery: partition, offset, and when it was sent, for the other partitions.
@@ -101,7 +101,7 @@ func parsePlace(s string) (p place, err error) {
 }
 
 // begin is where a partition begins that is read from a position.
-func begin(from transport.Position, partition int, now time.Time, self string) mark {
+func begin(from transport.Position, partition int) mark {
 	switch {
 	case from.At != "":
 		p, _ := parsePlace(from.At) // checked by checkRoute
@@ -114,7 +114,7 @@ func begin(from transport.Position, partition int, now time.Time, self string) m
 	case from.Start:
 		return mark{kind: markAt}
 	}
-	return mark{kind: markNow, n: now.UnixNano(), by: self}
+	return mark{}
 }
 
 // beyond reports whether a message is at or after the position at which a receiver ends.

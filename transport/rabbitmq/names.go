@@ -55,6 +55,9 @@ func suffix(group string) string {
 	return ":" + group
 }
 
+// landing is the queue where what was delayed waits as long as a queue of bounded size is full.
+func (n names) landing(queue string) string { return queue + ":LANDING" }
+
 // key is the routing key of a partition in the channel's exchange: for all groups, or for one.
 func key(partition int, group string) string {
 	return strconv.Itoa(max(partition, 0)) + suffix(group)

@@ -21,7 +21,10 @@ func (b *Broker) Backlog(ctx context.Context, c transport.Channel, group string)
 	err = b.operate(ctx, "backlog", c, func(ch *amqp.Channel) error {
 		waiting = 0
 		for _, p := range partitions(c) {
-			n, err := b.backlog(ch, c, group, p)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n, err := b.backlog(ctx, ch, c, group, p)
 			if err != nil {
 				return err
 			}
@@ -32,68 +35,74 @@ func (b *Broker) Backlog(ctx context.Context, c transport.Channel, group string)
 	return waiting, oldest, err
 }
 
-func (b *Broker) backlog(ch *amqp.Channel, c transport.Channel, group string, partition int) (int64, error) {
+func (b *Broker) backlog(ctx context.Context, ch *amqp.Channel, c transport.Channel, group string, partition int) (int64, error) {
 	queue := b.names.queue(c.Address, group, partition)
 	if c.Pattern != transport.Stream || group == "" {
 		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		return int64(q.Messages), err
 	}
-	d, ok, err := ch.Get(b.names.seen(c.Address, group, partition), false)
-	if err != nil || !ok {
+	position, err := b.look(ctx, ch, b.names.seen(c.Address, group, partition))
+	if err != nil || position.kind == "" {
 		return 0, err
 	}
-	if err := d.Nack(false, true); err != nil {
-		return 0, err
+	stream := b.names.queue(c.Address, "", partition)
+	end, err := endOf(ch, stream)
+	if err == nil && position.kind == markFrom {
+		position.n, err = firstSince(ctx, ch, stream, position, end)
 	}
-	position, err := parseMark(string(d.Body))
-	if err != nil {
-		return 0, err
+	if err != nil || position.n > end { // of a stream that was deleted: all of this one is new
+		return end, err
 	}
-	return behind(ch, b.names.queue(c.Address, "", partition), position)
+	return end - position.n, nil
 }
 
-// behind counts the messages of a stream from a position on, by looking at its last ones.
-func behind(ch *amqp.Channel, stream string, from mark) (n int64, err error) {
-	const enough = 1000
-	if err := ch.Qos(enough, 0, false); err != nil {
-		return 0, err
+// look reads the position that a queue shows; the zero mark = there is none yet. While others look, it is not there.
+func (b *Broker) look(ctx context.Context, ch *amqp.Channel, seen string) (m mark, err error) {
+	for range 50 {
+		d, ok, err := ch.Get(seen, false)
+		if err != nil {
+			return m, err
+		}
+		if ok {
+			if err := d.Nack(false, true); err != nil {
+				return m, err
+			}
+			return parseMark(string(d.Body))
+		}
+		select {
+		case <-time.After(firstPause):
+		case <-ctx.Done():
+			return m, context.Cause(ctx)
+		}
 	}
-	offset := any("last")
-	if from.kind != markAt {
-		offset = from.offset("")
-	}
-	deliveries, err := ch.Consume(stream, "behind", false, false, false, false, amqp.Table{"x-stream-offset": offset})
+	return m, nil
+}
+
+// firstSince is the offset of the first message of a stream that was sent at a time or later, end if there is none.
+func firstSince(ctx context.Context, ch *amqp.Channel, stream string, since mark, end int64) (int64, error) {
+	deliveries, err := consumeFrom(ch, stream, since.offset())
 	if err != nil {
 		return 0, err
 	}
-	count, last := int64(0), int64(-1)
-	for {
+	for offset := int64(-1); offset < end-1; {
 		select {
 		case d, ok := <-deliveries:
 			if !ok {
-				return 0, errors.New("the channel ended")
+				return 0, errChannelEnded
 			}
-			last = max(last, streamOffset(&d))
-			if from.kind != markFrom || sent(&d) >= from.n {
-				count++
+			if offset = streamOffset(&d); sent(&d) >= since.n {
+				return min(offset, end), nil
 			}
-			if err := d.Ack(false); err != nil {
+			if err := d.Ack(false); err != nil { // more may come
 				return 0, err
 			}
-			continue
-		case <-time.After(silence / 5):
+		case <-time.After(silence): // all is older
+			return end, nil
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
 		}
-		break
 	}
-	if err := ch.Cancel("behind", false); err != nil {
-		return 0, err
-	}
-	for range deliveries { // closed with the consumer
-	}
-	if from.kind == markAt {
-		return max(last+1-from.n, 0), nil
-	}
-	return count, nil
+	return end, nil
 }
 
 // RemoveGroup implements [transport.Operator]. Running Receives of the group end with an error wrapping
@@ -107,7 +116,8 @@ func (b *Broker) RemoveGroup(ctx context.Context, c transport.Channel, group str
 	}
 	return b.operate(ctx, "remove group", c, func(ch *amqp.Channel) error {
 		for _, p := range partitions(c) {
-			for _, queue := range []string{b.names.queue(c.Address, group, p), b.names.seen(c.Address, group, p)} {
+			own := b.names.queue(c.Address, group, p)
+			for _, queue := range []string{own, b.names.seen(c.Address, group, p), b.names.landing(own)} {
 				if _, err := ch.QueueDelete(queue, false, false, false); err != nil { // what is not there is fine
 					return err
 				}

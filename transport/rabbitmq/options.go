@@ -25,8 +25,9 @@ type Options struct {
 
 // Durations and sizes that others rely on.
 const (
-	// Lease is how long after the last confirmed round trip a delivery counts as valid. The server gives the deliveries
-	// of a silent connection to others after two heartbeats without a word.
+	// Lease is how long after the last confirmed round trip with the server's node a delivery counts as valid. The node
+	// gives the deliveries of a silent connection to others after two heartbeats without a word, and those of a channel
+	// that it closes at once; then a delivery is valid until that is read.
 	Lease = heartbeat
 	// MaxDelay is the longest NotBefore from now.
 	MaxDelay = (1<<levels - 1) * delayUnit

@@ -21,7 +21,6 @@ type hold struct {
 	posted  mark   // the last that was published
 	when    time.Time
 	since   time.Time
-	founder bool // this receiver made the group, so the message is about to come
 	leaving bool // others may have it once the position is stored
 	urged   bool // it was published for that
 }
@@ -31,7 +30,7 @@ const (
 	// positionAnew is how often one that does not is: a server closes the channel of who holds a message for too long,
 	// a minute at the least.
 	positionAnew = 20 * time.Second
-	founderWait  = 2 * time.Second // for the first position to come back
+	positionWait = 2 * time.Second // for a position to come, if it does
 )
 
 // positions is the exchange of the positions of all groups.
@@ -58,50 +57,70 @@ func (b *Broker) layPosition(ch *amqp.Channel, c transport.Channel, group string
 	return ch.QueueBind(seen, queue, b.names.positions(), false, nil)
 }
 
-// found makes the first position of a group that has none.
-func (r *receiver) found(s *session, l *lane, now time.Time) (founder bool, err error) {
+// found makes the first position of a group that has none. When it returns there is one, of whomever: so what is sent
+// from then on is the group's.
+func (r *receiver) found(s *session, l *lane) error {
 	empty := false
-	err = s.transact(func(ch *amqp.Channel) error {
+	err := s.transact(func(ch *amqp.Channel) error {
 		q, err := ch.QueueDeclarePassive(l.queue, true, false, false, false, nil)
 		empty = q.Messages == 0 && q.Consumers == 0
 		return err
 	})
 	if err != nil || !empty {
-		return false, err
+		return err
 	}
-	first := begin(r.route.From, l.partition, now, r.id)
+	first := begin(r.route.From, l.partition)
 	if r.known { // a server without its data: all of the new stream is new
 		first = mark{kind: markAt}
 	}
+	if first, err = r.locate(s, l, first); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), dialLimit)
 	defer cancel()
-	p := &parcel{route: route{r.b.names.positions(), l.queue, ""}, mandatory: true, message: first.message()}
-	if err := r.b.publish(ctx, p); err != nil {
-		return false, err
+	out, err := r.b.departing()
+	if err != nil {
+		return err
+	}
+	p := &parcel{exchange: r.b.names.positions(), key: l.queue, mandatory: true, message: first.message()}
+	if err := out.publish(ctx, p); err != nil {
+		return err
 	}
 	stored, err := p.confirmation.WaitContext(ctx)
-	if returned := p.session.returns.forget(p.route); err != nil || !stored || returned {
-		return false, fmt.Errorf("%w: the first position of the group was not stored", transport.ErrNotSent)
+	if returned := out.returns.forget(p.number); err != nil || !stored || returned {
+		return fmt.Errorf("%w: the first position of the group was not stored", transport.ErrNotSent)
 	}
-	return true, nil
+	return nil
+}
+
+// locate makes of a position one that the stream has. Now becomes its end. One that does not fit is of a stream that was
+// deleted or has lost its last messages: then all of this stream counts as new.
+func (r *receiver) locate(s *session, l *lane, m mark) (mark, error) {
+	stream := r.b.names.queue(r.route.Channel.Address, "", l.partition)
+	if m.kind == "" {
+		end, err := s.endOf(stream)
+		return mark{kind: markNew, n: end}, err
+	}
+	if m.kind == markFrom || m.n == 0 {
+		return m, nil
+	}
+	if fits, err := s.fits(stream, m); fits || err != nil {
+		return m, err
+	}
+	return mark{kind: markAt}, nil
 }
 
 // message is a position as it is stored, readable to people.
 func (m mark) message() amqp.Publishing {
-	return amqp.Publishing{ContentType: "text/plain", DeliveryMode: amqp.Persistent, Body: []byte(m.String())}
+	return amqp.Publishing{ContentType: "text/plain", DeliveryMode: amqp.Persistent, Headers: amqp.Table{}, Body: []byte(m.String())}
 }
 
-// awaited reports whether Ready has to wait: who makes a group must have begun to read, or what is sent then is missed.
-func (h *hold) awaited(now time.Time) bool {
-	return h.founder && !h.has && now.Sub(h.since) < founderWait
-}
-
-// take takes a position that came: the newer one stays. What cannot be read is nobody's.
+// take takes a position that came: the newer one stays. One that cannot be read counts as the stream's beginning, so
+// that nothing is missed.
 func (h *hold) take(d *amqp.Delivery) {
 	m, err := parseMark(string(d.Body))
 	if err != nil {
-		_ = h.ch.Ack(d.DeliveryTag, false) // else the channel has ended
-		return
+		m = mark{kind: markAt}
 	}
 	old := h.tag
 	if h.has && !m.newer(h.mark) && m != h.posted {
@@ -118,17 +137,16 @@ func (h *hold) take(d *amqp.Delivery) {
 // attachStream consumes a partition of a stream: a reader at once, a group's member when it has the position.
 func (r *receiver) attachStream(s *session, l *lane, now time.Time) error {
 	if !r.reader && l.hold == nil {
-		founder, err := r.found(s, l, now)
-		if err != nil {
+		if err := r.found(s, l); err != nil {
 			return err
 		}
 		y, err := r.consume(s, l.queue, minPrefetch, nil)
 		if err != nil {
 			return err
 		}
-		l.hold = &hold{stay: y, founder: founder, since: now}
+		l.hold = &hold{stay: y, since: now}
 	}
-	if l.tenure != nil || l.hold != nil && (!l.hold.has || l.hold.leaving) {
+	if !l.lacking() {
 		return nil
 	}
 	switch {
@@ -136,18 +154,19 @@ func (r *receiver) attachStream(s *session, l *lane, now time.Time) error {
 		l.position = l.hold.mark
 		l.hold.posted, l.hold.when = l.position, now
 	case l.position.kind == "":
-		l.position = begin(r.route.From, l.partition, now, r.id)
+		l.position = begin(r.route.From, l.partition)
 	}
-	prefetch := r.prefetch()
-	source := r.b.names.queue(r.route.Channel.Address, "", l.partition)
-	y, err := r.consume(s, source, prefetch, amqp.Table{"x-stream-offset": l.position.offset(r.id)})
+	m, err := r.locate(s, l, l.position)
 	if err != nil {
 		return err
 	}
-	if err := y.ch.Qos(prefetch, 0, false); err != nil { // a round trip: the end of the stream is found by then
+	l.position = m
+	prefetch := r.prefetch()
+	source := r.b.names.queue(r.route.Channel.Address, "", l.partition)
+	y, err := r.consume(s, source, prefetch, amqp.Table{"x-stream-offset": l.position.offset()})
+	if err != nil {
 		return err
 	}
-	l.position.by = ""
 	r.begin(l, y, prefetch)
 	l.tenure.owned = true
 	return nil
@@ -163,10 +182,10 @@ func (r *receiver) skip(t *tenure) {
 			l.reached = true
 			return
 		}
-		early := l.position.kind == markFrom && sent(e.message) > 0 && sent(e.message) < l.position.n
+		early := l.position.kind == markFrom && e.sent > 0 && e.sent < l.position.n
 		if !early && !r.foreign(e.message) {
-			if l.position.kind != markAt {
-				l.position = mark{kind: markAt, n: streamOffset(e.message)}
+			if l.position.kind == markFrom {
+				l.position = mark{kind: markAt, n: e.offset}
 			}
 			return
 		}
@@ -175,7 +194,6 @@ func (r *receiver) skip(t *tenure) {
 		if early {
 			continue
 		}
-		e.settled = true
 		t.out = append(t.out, e)
 		t.advance(e)
 	}
@@ -189,12 +207,13 @@ func (r *receiver) foreign(d *amqp.Delivery) bool {
 
 // advance notes that an entry of a stream is settled, and moves the position over all that is.
 func (t *tenure) advance(e *entry) {
-	e.settled = true
+	e.settled, e.message = true, nil // which is large, and may have to wait here for one before it
 	n := 0
 	for n < len(t.out) && t.out[n].settled {
-		t.lane.position = mark{kind: markAt, n: streamOffset(t.out[n].message) + 1}
+		t.lane.position = mark{kind: markAt, n: t.out[n].offset + 1, sent: t.out[n].sent}
 		n++
 	}
+	clear(t.out[:n])
 	t.out = t.out[n:]
 }
 
@@ -210,7 +229,7 @@ func (r *receiver) keepPositions(now time.Time) {
 		stored := !h.has || h.posted.kind == "" || h.mark == l.position
 		age := now.Sub(h.when)
 		switch {
-		case h.leaving && (stored || h.urged && age > founderWait):
+		case h.leaving && (stored || h.urged && age > positionWait):
 			_ = h.ch.Close() // ended already is fine
 			l.hold, l.again = nil, now
 			r.kick()
@@ -228,6 +247,7 @@ func (r *receiver) loseHold(l *lane) {
 	if l.tenure != nil {
 		r.revoke(l)
 	}
+	_ = l.hold.ch.Close() // ended already is fine
 	l.hold = nil
 }
 

@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -56,7 +55,7 @@ func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery
 		route.Group = ""
 	}
 	r := &receiver{
-		b: b, id: rand.Text(), route: route, take: take, credit: route.Credit, ready: route.Ready,
+		b: b, route: route, take: take, credit: route.Credit, ready: route.Ready,
 		streams: c.Pattern == transport.Stream, wake: make(chan struct{}, 1),
 	}
 	r.reader = r.streams && route.Group == ""

@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,11 +12,10 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// receiver runs one Receive. Everything below mu belongs to its loop, which is one goroutine: the connection and those
-// who settle only leave a note and wake it.
+// receiver runs one Receive. Everything below settled belongs to its loop, which is one goroutine and lends each
+// lane to another while that attaches it: the connection and those who settle only leave a note and wake it.
 type receiver struct {
 	b        *Broker
-	id       string
 	route    transport.Route
 	take     func(*transport.Delivery)
 	credit   *transport.Credit
@@ -99,7 +97,7 @@ func (r *receiver) step(now time.Time, stop bool) error {
 		if err := r.connect(now); err != nil {
 			return err
 		}
-		r.announce(now)
+		r.announce()
 		r.refit()
 		r.work(now)
 		r.reach(now)
@@ -141,7 +139,7 @@ func (r *receiver) arrive(a arrival) {
 
 // consume begins to consume from a queue on a channel of its own. What comes arrives.
 func (r *receiver) consume(s *session, queue string, prefetch int, args amqp.Table) (*stay, error) {
-	ch, err := s.conn.Channel()
+	ch, err := s.channel()
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +149,8 @@ func (r *receiver) consume(s *session, queue string, prefetch int, args amqp.Tab
 	ended, cancelled := ch.NotifyClose(make(chan *amqp.Error, 1)), ch.NotifyCancel(make(chan string, 1))
 	deliveries, err := ch.Consume(queue, queue, false, false, false, false, args)
 	if err != nil {
-		return nil, errors.Join(err, ch.Close())
+		_ = ch.Close() // the server has closed it
+		return nil, err
 	}
 	y := &stay{session: s, ch: ch}
 	r.pumps.Go(func() {
@@ -216,39 +215,42 @@ func (r *receiver) receive(a *arrival, now time.Time) error {
 				return nil
 			}
 			r.loseHold(l)
-			return r.parted(l, a, now)
+			return r.parted(l, a, true, now)
 		case l.tenure != nil && l.tenure.stay == a.stay:
 			if a.message != nil {
 				l.tenure.fetch(a.message, now)
 				return nil
 			}
 			r.revoke(l)
-			return r.parted(l, a, now)
+			return r.parted(l, a, r.route.Group != "" && !r.streams, now)
 		}
 	}
 	return nil
 }
 
-// parted decides what follows when the server has ended a consumer of a lane: to try again, or that it is useless.
-func (r *receiver) parted(l *lane, a *arrival, now time.Time) error {
-	if a.cancelled && r.route.Group != "" {
+// parted decides what follows when the server has ended a consumer of a lane, maybe of what is the group's own: to try
+// again, or that it is useless.
+func (r *receiver) parted(l *lane, a *arrival, ofGroup bool, now time.Time) error {
+	if a.cancelled && ofGroup {
 		return fmt.Errorf("the group was removed: %w", transport.ErrNotFound)
 	}
-	if a.cancelled { // it is declared again
+	if a.cancelled { // it is declared again, and all of a new stream is new
 		r.session, r.retry = nil, now.Add(deletionTime)
+		l.position = mark{kind: markAt}
 	}
 	if a.why != nil && a.why.Code == amqp.AccessRefused {
 		return refusal(a.why)
 	}
-	l.again = now.Add(firstPause)
+	l.again = now.Add(returnPause(l.ends))
+	l.ends++
 	return nil
 }
 
 // fetch takes a message into the lane.
 func (t *tenure) fetch(d *amqp.Delivery, now time.Time) {
-	t.came, t.asked, t.owned = now, false, true
+	t.came, t.asked, t.owned, t.lane.ends = now, false, true, 0
 	if !t.leaving {
-		t.waiting = append(t.waiting, &entry{tenure: t, message: d})
+		t.waiting = append(t.waiting, &entry{tenure: t, message: d, offset: streamOffset(d), sent: sent(d)})
 	}
 }
 
@@ -296,7 +298,7 @@ func (r *receiver) pick(now time.Time) *entry {
 		l := r.lanes[r.turn]
 		r.turn = (r.turn + 1) % len(r.lanes)
 		t := l.tenure
-		if t == nil || t.leaving {
+		if t == nil || t.leaving || t.farAhead() {
 			continue
 		}
 		if r.streams {
@@ -323,12 +325,12 @@ func (r *receiver) acknowledge(now time.Time) {
 }
 
 // announce calls Ready once everything is consumed.
-func (r *receiver) announce(now time.Time) {
+func (r *receiver) announce() {
 	if r.known || r.session == nil {
 		return
 	}
 	for _, l := range r.lanes {
-		if l.hold != nil && l.hold.awaited(now) || l.hold == nil && l.tenure == nil {
+		if l.hold == nil && l.tenure == nil {
 			return
 		}
 	}

@@ -6,49 +6,44 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// returns are the messages that the server gave back because no queue takes them. It confirms them right after.
+// returns are the messages that the server gave back because no queue takes them. It confirms them right after. The zero
+// returns is ready.
 type returns struct {
 	mu    sync.Mutex
-	watch map[route]*watched
+	last  int64
+	watch map[int64]bool // by number: it came back
 }
 
-// route tells a message apart enough: who has the same is returned for the same reason.
-type route struct{ exchange, key, id string }
+// numberHeader tells published messages apart, also where one is published twice.
+const numberHeader = "x-parley-number"
 
-type watched struct {
-	sends    int // that wait to know
-	returned bool
-}
-
-func newReturns() returns { return returns{watch: make(map[route]*watched)} }
-
-// expect begins to look out for a message.
-func (r *returns) expect(m route) {
+// expect begins to look out for a message, whose number it writes into the headers.
+func (r *returns) expect(headers amqp.Table) (number int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := r.watch[m]
-	if w == nil {
-		w = &watched{}
-		r.watch[m] = w
+	if r.watch == nil {
+		r.watch = make(map[int64]bool)
 	}
-	w.sends++
+	r.last++
+	r.watch[r.last] = false
+	headers[numberHeader] = r.last
+	return r.last
 }
 
 // forget ends that, and reports whether the message came back.
-func (r *returns) forget(m route) bool {
+func (r *returns) forget(number int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := r.watch[m]
-	if w.sends--; w.sends == 0 {
-		delete(r.watch, m)
-	}
-	return w.returned
+	back := r.watch[number]
+	delete(r.watch, number)
+	return back
 }
 
 func (r *returns) note(m amqp.Return) {
+	number, _ := m.Headers[numberHeader].(int64)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w := r.watch[route{m.Exchange, m.RoutingKey, m.MessageId}]; w != nil {
-		w.returned = true
+	if _, ok := r.watch[number]; ok {
+		r.watch[number] = true
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 // parcel is an envelope on its way.
 type parcel struct {
-	route
+	exchange  string
+	key       string
 	message   amqp.Publishing
 	channel   transport.Channel
 	delayed   bool
@@ -21,6 +22,7 @@ type parcel struct {
 
 	published    time.Time
 	session      *session
+	number       int64 // of what is mandatory
 	confirmation *amqp.DeferredConfirmation
 	err          error // it was not sent; then there is no confirmation
 }
@@ -41,9 +43,18 @@ func (b *Broker) Send(ctx context.Context, batch []*transport.Envelope) []transp
 		return receipts
 	}
 	defer b.users.Done()
+	// All of a batch goes over one connection: once that is lost, nothing more is sent, so that nothing of a key overtakes
+	// what was lost.
+	s, away := b.departing()
 	parcels := make([]parcel, len(batch))
 	for n, e := range batch {
-		parcels[n] = b.dispatch(ctx, e)
+		p := &parcels[n]
+		if p.err = b.address(e, p); p.err == nil {
+			p.err = away
+		}
+		if p.err == nil {
+			p.err = s.publish(ctx, p)
+		}
 	}
 	for n := range parcels {
 		p := &parcels[n]
@@ -59,13 +70,13 @@ func (b *Broker) Send(ctx context.Context, batch []*transport.Envelope) []transp
 	return receipts
 }
 
-// dispatch publishes e; its confirmation comes later.
-func (b *Broker) dispatch(ctx context.Context, e *transport.Envelope) (p parcel) {
-	p.err = b.address(e, &p)
-	if p.err == nil {
-		p.err = b.publish(ctx, &p)
+// departing is the session that publishes, or what a Send is told while there is none.
+func (b *Broker) departing() (*session, error) {
+	s, why, _ := b.outward.now()
+	if s == nil || !s.alive() {
+		return nil, errAway(why)
 	}
-	return p
+	return s, nil
 }
 
 // address finds out where e goes, and makes its message.
@@ -94,7 +105,7 @@ func (b *Broker) address(e *transport.Envelope, p *parcel) (err error) {
 	}
 	partition := c.Partition(e.Key)
 	p.channel, p.mandatory = c, c.Pattern != transport.Topic
-	p.route = route{b.names.exchange(c.Address), key(partition, group), e.ID}
+	p.exchange, p.key = b.names.exchange(c.Address), key(partition, group)
 	if wait := e.NotBefore.Sub(now); wait > 0 {
 		if wait > MaxDelay {
 			return fmt.Errorf("%w: not before %v: want at most %v from now", transport.ErrRefused, e.NotBefore, MaxDelay)
@@ -105,20 +116,16 @@ func (b *Broker) address(e *transport.Envelope, p *parcel) (err error) {
 	return b.denied.check(p.exchange)
 }
 
-// publish gives p to the connection, in order.
-func (b *Broker) publish(ctx context.Context, p *parcel) (err error) {
+// publish gives p to the connection, in order; its confirmation comes later.
+func (s *session) publish(ctx context.Context, p *parcel) (err error) {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, context.Cause(ctx))
-	}
-	s, why, _ := b.outward.now()
-	if s == nil || !s.alive() {
-		return errAway(why)
 	}
 	if err := s.clear(ctx); err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 	}
 	if p.mandatory {
-		s.returns.expect(p.route)
+		p.number = s.returns.expect(p.message.Headers)
 	}
 	p.session, p.published = s, time.Now()
 	p.confirmation, err = s.ch.PublishWithDeferredConfirm(p.exchange, p.key, p.mandatory, false, p.message)
@@ -126,7 +133,7 @@ func (b *Broker) publish(ctx context.Context, p *parcel) (err error) {
 		return nil
 	}
 	if p.mandatory {
-		s.returns.forget(p.route)
+		s.returns.forget(p.number)
 	}
 	return errAway(err) // nothing is written to a channel that has ended
 }
@@ -151,12 +158,12 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 		}
 	}
 	if p.mandatory {
-		returned = p.session.returns.forget(p.route)
+		returned = p.session.returns.forget(p.number)
 	}
 	switch {
 	case err != nil:
 		if reason, passed := p.session.blocked(); passed != nil {
-			err = errors.Join(err, errBlocked(reason))
+			err = fmt.Errorf("%w: %w", err, errBlocked(reason))
 		}
 		return fmt.Errorf("outcome unknown: %w", err)
 	case returned:
@@ -171,26 +178,35 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 	return errors.New("outcome unknown: the broker did not take it everywhere: a queue is full, or has no leader")
 }
 
-// lost says what became of a message whose channel ended before its confirmation came.
+// lost says what became of a message whose channel ended before its confirmation came. Also where the server ended it
+// because of the exchange, what was published before that may be stored.
 func (b *Broker) lost(ctx context.Context, p *parcel) error {
 	<-p.session.lost
 	why := p.session.why
 	switch {
 	case about(why, p.exchange) && why.Code == amqp.AccessRefused:
-		return b.denied.note(p.exchange, why)
+		b.denied.note(p.exchange, why)
 	case about(why, p.exchange) && why.Code == amqp.NotFound:
-		return b.restore(ctx, p)
+		if err := b.declareAgain(ctx, p); err != nil {
+			return fmt.Errorf("outcome unknown: %w; and it cannot be declared again: %w", p.session.reason(), err)
+		}
 	}
 	return fmt.Errorf("outcome unknown: %w before the confirmation came", p.session.reason())
 }
 
-// restore declares again what a message did not find, and says so: nothing of it is stored.
+// restore declares again what a returned message did not find, and says so: nothing of it is stored.
 func (b *Broker) restore(ctx context.Context, p *parcel) error {
 	err := b.declareAgain(ctx, p)
 	if err != nil {
 		return fmt.Errorf("unroutable: no queue takes it, and it cannot be declared again: %w", refusal(err))
 	}
 	return fmt.Errorf("%w: unroutable: no queue took it, as somebody has deleted it; now it is declared again", transport.ErrNotSent)
+}
+
+// repair is when something was declared again, and what came of it.
+type repair struct {
+	when time.Time
+	err  error
 }
 
 // declareAgain does so once for all messages that find out at the same time.
@@ -201,8 +217,8 @@ func (b *Broker) declareAgain(ctx context.Context, p *parcel) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if p.published.Before(b.repaired[p.exchange]) {
-		return nil
+	if last := b.repaired[p.exchange]; p.published.Before(last.when) {
+		return last.err
 	}
 	select {
 	case <-time.After(deletionTime):
@@ -220,8 +236,6 @@ func (b *Broker) declareAgain(ctx context.Context, p *parcel) error {
 		}
 		return b.settle(ch)
 	})
-	if err == nil {
-		b.repaired[p.exchange] = time.Now()
-	}
+	b.repaired[p.exchange] = repair{time.Now(), err}
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/parley-io/parley/transport"
 )
 
 // session is one connection, with the channel that everything common goes through: of the connection for publishing,
@@ -32,8 +34,8 @@ type session struct {
 
 // newSession opens the channel. The connection is closed if that fails.
 func newSession(conn *amqp.Connection, out *gather, confirm bool) (*session, error) {
-	s := &session{conn: conn, out: out, born: time.Now(), lost: make(chan struct{}), returns: newReturns()}
-	ch, err := conn.Channel()
+	s := &session{conn: conn, out: out, born: time.Now(), lost: make(chan struct{})}
+	ch, err := s.channel()
 	if err == nil && confirm {
 		err = ch.Confirm(false)
 	}
@@ -117,7 +119,7 @@ func (s *session) clear(ctx context.Context) error {
 		case <-wait:
 		case <-ctx.Done():
 			if passed != nil {
-				return errors.Join(context.Cause(ctx), errBlocked(reason))
+				return fmt.Errorf("%w: %w", context.Cause(ctx), errBlocked(reason))
 			}
 			return context.Cause(ctx)
 		}
@@ -158,12 +160,28 @@ func (s *session) reason() error {
 
 // transact does f on a channel of its own, which the server closes where it refuses something.
 func (s *session) transact(f func(ch *amqp.Channel) error) error {
-	ch, err := s.conn.Channel()
+	ch, err := s.channel()
 	if err != nil {
 		return err
 	}
 	err = f(ch)
-	return errors.Join(err, ch.Close())
+	if closing := ch.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// channel opens a channel. A connection has only so many.
+func (s *session) channel() (*amqp.Channel, error) {
+	ch, err := s.conn.Channel()
+	if !errors.Is(err, amqp.ErrChannelMax) {
+		return ch, err
+	}
+	return nil, fmt.Errorf("%w: %w", transport.ErrRefused, &transport.Error{
+		Code: transport.ResourceExhausted, Cause: err,
+		Message: fmt.Sprintf("all %d channels of the connection are in use: receive fewer partitions and groups with one "+
+			"broker, or raise the server's channel_max", s.conn.Config.ChannelMax),
+	})
 }
 
 // close says good-bye, if the server listens.

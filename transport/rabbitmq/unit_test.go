@@ -128,20 +128,21 @@ func TestOfTwoPositionsTheOneThatLosesNothingIsBelieved(t *testing.T) {
 	}{
 		{at(2), at(1), true},
 		{at(1), at(2), false},
-		{at(0), mark{kind: markNow, n: 9}, true},
+		{at(0), mark{kind: markNew, n: 9}, true},
 		{mark{kind: markFrom, n: 9}, at(0), false},
-		{mark{kind: markNow, n: 1}, mark{kind: markNow, n: 2}, true},
+		{mark{kind: markNew, n: 1}, mark{kind: markNew, n: 2}, true},
+		{mark{kind: markNew, n: 2}, mark{kind: markNew, n: 1}, false},
 	} {
 		if got := c.m.newer(c.o); got != c.want {
 			t.Errorf("%v newer than %v = %v; want %v", c.m, c.o, got, c.want)
 		}
 	}
-	for _, m := range []mark{at(7), {kind: markFrom, n: 5}, {kind: markNow, n: 3, by: "me"}} {
+	for _, m := range []mark{at(7), {kind: markFrom, n: 5}, {kind: markNew, n: 3}, {kind: markAt, n: 3, sent: 4}} {
 		if got, err := parseMark(m.String()); err != nil || got != m {
 			t.Errorf("parseMark(%q) = %v, %v; want %v", m, got, err, m)
 		}
 	}
-	for _, bad := range []string{"", "at", "at x", "at -1", "to 1", "at 1 2 3"} {
+	for _, bad := range []string{"", "at", "at x", "at -1", "to 1", "at 1 2 3", "at 1 x"} {
 		if m, err := parseMark(bad); err == nil {
 			t.Errorf("parseMark(%q) = %v; want an error", bad, m)
 		}
@@ -158,7 +159,7 @@ func TestURLsNameServersAndNeverThePassword(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "http://me:s3cret@h", "amqp://me:s3cret@", "amqp://me:s3cret@h/v?heartbeat=0", "amqp://me:s3cret@h:port/v",
-		"amqp://me:s3cret%zz@h/v", "amqp://me:s3cret@h,,k/v",
+		"amqp://me:s3cret%zz@h/v", "amqp://me:s3cret@h,,k/v", "amqp://me:12/s3cret@h/v", "amqp://me:12?s3cret@h/v", "amqp://me:1#s3cret@h",
 	} {
 		_, err := parseURL(bad)
 		if err == nil || strings.Contains(err.Error(), "s3cret") {
@@ -242,5 +243,47 @@ func TestAServerThatIsTooOldIsRefused(t *testing.T) {
 		if (err == nil) != ok || !ok && transport.CodeOf(err) != transport.FailedPrecondition {
 			t.Errorf("checkVersion(%q) = %v; want accepted %v", version, err, ok)
 		}
+	}
+}
+
+func TestWhatIsSettledBehindOneThatRunsKeepsNoMessage(t *testing.T) {
+	l := &lane{}
+	at := &tenure{lane: l, prefetch: 3}
+	var all []*entry
+	for n := range int64(30) {
+		e := &entry{tenure: at, message: &amqp.Delivery{}, offset: n, sent: 100 + n}
+		all, at.out = append(all, e), append(at.out, e)
+	}
+	out := at.out
+	for _, e := range all[1:] {
+		at.advance(e)
+		if e.message != nil {
+			t.Fatalf("entry %d keeps its message; want none", e.offset)
+		}
+	}
+	if !at.farAhead() || l.position != (mark{}) {
+		t.Errorf("with 29 settled behind the first: far ahead = %v, position = %v; want true, none", at.farAhead(), l.position)
+	}
+	at.waiting = []*entry{{tries: 1}}
+	if at.farAhead() {
+		t.Error("far ahead while one comes again = true; want false, as that is what the others wait for")
+	}
+	at.advance(all[0])
+	if want := (mark{kind: markAt, n: 30, sent: 129}); l.position != want || at.farAhead() || out[29] != nil {
+		t.Errorf("with all settled: position = %v, kept %v; want %v, nothing", l.position, out[29], want)
+	}
+}
+
+func TestAReturnedMessageIsToldFromAnotherOfTheSameID(t *testing.T) {
+	var r returns
+	one, two := amqp.Table{}, amqp.Table{}
+	first, second := r.expect(one), r.expect(two)
+	r.note(amqp.Return{Headers: two, MessageId: "id"})
+	if r.forget(first) || !r.forget(second) {
+		t.Error("of two messages the second came back; want it told of the second alone")
+	}
+	r.note(amqp.Return{Headers: two})
+	if len(r.watch) > 0 {
+		t.Errorf("watched %v; want nothing", r.watch)
 	}
 }

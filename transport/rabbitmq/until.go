@@ -33,7 +33,7 @@ func (r *receiver) exhausted(l *lane, now time.Time) bool {
 	case l.reached:
 		return true
 	case t == nil:
-		return l.hold != nil && !l.hold.has && now.Sub(l.hold.since) > founderWait // another member reads it
+		return l.hold != nil && !l.hold.has && now.Sub(l.hold.since) > positionWait // another member reads it
 	case len(t.waiting) > 0 || now.Sub(t.came) < silence:
 		return false
 	case t.asked:

@@ -27,6 +27,9 @@ func parseURL(s string) ([]server, error) {
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
 	}
+	if strings.Contains(tail, "@") { // what is before it may be of the password
+		return nil, errUnreadable
+	}
 	user, hosts := "", authority
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		user, hosts = authority[:i+1], authority[i+1:]
@@ -45,10 +48,12 @@ func parseURL(s string) ([]server, error) {
 	return servers, nil
 }
 
+var errUnreadable = errors.New("URL: unreadable: percent-encode what is special in user, password and virtual host")
+
 func parseServer(s string) (server, error) {
 	u, err := url.Parse(s)
 	if err != nil { // its text has the password
-		return server{}, errors.New("URL: unreadable: percent-encode what is special in user, password and virtual host")
+		return server{}, errUnreadable
 	}
 	if u.Hostname() == "" {
 		return server{}, errors.New("URL: no host")
