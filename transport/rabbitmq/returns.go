@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"strconv"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -10,28 +11,26 @@ import (
 // returns is ready.
 type returns struct {
 	mu    sync.Mutex
-	last  int64
-	watch map[int64]bool // by number: it came back
+	last  uint64
+	watch map[string]bool // by number: it came back
 }
 
-// numberHeader tells published messages apart, also where one is published twice.
-const numberHeader = "x-parley-number"
-
-// expect begins to look out for a message, whose number it writes into the headers.
-func (r *returns) expect(headers amqp.Table) (number int64) {
+// expect begins to look out for a message. Its number, which it gets as the property correlation-id, tells it from others,
+// also where one message is published twice.
+func (r *returns) expect(m *amqp.Publishing) (number string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watch == nil {
-		r.watch = make(map[int64]bool)
+		r.watch = make(map[string]bool)
 	}
 	r.last++
-	r.watch[r.last] = false
-	headers[numberHeader] = r.last
-	return r.last
+	m.CorrelationId = strconv.FormatUint(r.last, 36)
+	r.watch[m.CorrelationId] = false
+	return m.CorrelationId
 }
 
 // forget ends that, and reports whether the message came back.
-func (r *returns) forget(number int64) bool {
+func (r *returns) forget(number string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	back := r.watch[number]
@@ -40,10 +39,9 @@ func (r *returns) forget(number int64) bool {
 }
 
 func (r *returns) note(m amqp.Return) {
-	number, _ := m.Headers[numberHeader].(int64)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.watch[number]; ok {
-		r.watch[number] = true
+	if _, ok := r.watch[m.CorrelationId]; ok {
+		r.watch[m.CorrelationId] = true
 	}
 }

@@ -22,7 +22,7 @@ type parcel struct {
 
 	published    time.Time
 	session      *session
-	number       int64 // of what is mandatory
+	number       string // of what is mandatory
 	confirmation *amqp.DeferredConfirmation
 	err          error // it was not sent; then there is no confirmation
 }
@@ -125,7 +125,7 @@ func (s *session) publish(ctx context.Context, p *parcel) (err error) {
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 	}
 	if p.mandatory {
-		p.number = s.returns.expect(p.message.Headers)
+		p.number = s.returns.expect(&p.message)
 	}
 	p.session, p.published = s, time.Now()
 	p.confirmation, err = s.ch.PublishWithDeferredConfirm(p.exchange, p.key, p.mandatory, false, p.message)

@@ -276,13 +276,13 @@ func TestWhatIsSettledBehindOneThatRunsKeepsNoMessage(t *testing.T) {
 
 func TestAReturnedMessageIsToldFromAnotherOfTheSameID(t *testing.T) {
 	var r returns
-	one, two := amqp.Table{}, amqp.Table{}
-	first, second := r.expect(one), r.expect(two)
-	r.note(amqp.Return{Headers: two, MessageId: "id"})
+	one, two := amqp.Publishing{MessageId: "id"}, amqp.Publishing{MessageId: "id"}
+	first, second := r.expect(&one), r.expect(&two)
+	r.note(amqp.Return{CorrelationId: two.CorrelationId, MessageId: "id"})
 	if r.forget(first) || !r.forget(second) {
 		t.Error("of two messages the second came back; want it told of the second alone")
 	}
-	r.note(amqp.Return{Headers: two})
+	r.note(amqp.Return{CorrelationId: two.CorrelationId})
 	if len(r.watch) > 0 {
 		t.Errorf("watched %v; want nothing", r.watch)
 	}
