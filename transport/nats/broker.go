@@ -25,9 +25,8 @@ type Broker struct {
 
 	confirms *confirms
 	audience *audience
-	epoch    atomic.Int64 // counts the connections that were begun
-	seen     atomic.Int64 // when the last confirmed round trip began, since born
-	born     time.Time
+	epoch    atomic.Int64              // counts the connections that were begun
+	seen     atomic.Pointer[time.Time] // when the last confirmed round trip began
 
 	mu          sync.Mutex
 	closed      bool
@@ -60,9 +59,8 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("nats: %w", err)
 	}
-	now := time.Now()
 	b := &Broker{
-		options: o, names: names{o.Prefix}, id: nuid.Next(), born: now,
+		options: o, names: names{o.Prefix}, id: nuid.Next(),
 		lanes: make(map[string]*lane), receivers: make(map[string]int), reconnected: make(chan struct{}),
 		ended: make(chan struct{}), closing: make(chan struct{}), dead: make(chan struct{}),
 		stop: make(chan struct{}), buried: make(chan struct{}),
@@ -100,6 +98,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	}
 	if first {
 		close(b.dead)
+		b.nc.Close() // nobody waits for an answer any longer
 		<-b.buried
 	}
 	return fmt.Errorf("nats: close: %w: what was running has been given up", context.Cause(ctx))
@@ -142,9 +141,7 @@ func (b *Broker) reconnection() <-chan struct{} {
 }
 
 // valid reports whether the last confirmed round trip is recent enough that nobody else has our deliveries.
-func (b *Broker) valid() bool {
-	return time.Since(b.born)-time.Duration(b.seen.Load()) < Lease
-}
+func (b *Broker) valid() bool { return elapsed(*b.seen.Load()) < Lease }
 
 // keep confirms round trips, ends what waits too long for a confirmation, and brings things up to date after a
 // reconnection.
@@ -172,9 +169,9 @@ func (b *Broker) keep() {
 func (b *Broker) beat(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
-	begin := time.Since(b.born)
+	begin := time.Now()
 	if b.nc.FlushWithContext(ctx) == nil {
-		b.seen.Store(int64(begin))
+		b.seen.Store(&begin)
 	}
 }
 

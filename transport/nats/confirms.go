@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +26,8 @@ type confirms struct {
 	last uint64
 	open map[uint64]*flight
 
-	denial error                   // what the server last said that we may not do
+	denial error                   // what the server last said that we may not do; nil after a reconnection
+	denied time.Time               // when it said so
 	tell   context.CancelCauseFunc // who waits to hear of that; nil = nobody
 }
 
@@ -104,8 +106,13 @@ func (c *confirms) take(token string) *flight {
 // drop is take for a reply subject whose message was not written.
 func (c *confirms) drop(reply string) bool { return c.take(strings.TrimPrefix(reply, c.inbox)) != nil }
 
-// lost ends all waiting: answers do not come over another connection.
-func (c *confirms) lost() { c.end(errLost, func(*flight) bool { return true }) }
+// lost ends all waiting: answers do not come over another connection, and our rights may be others there.
+func (c *confirms) lost() {
+	c.mu.Lock()
+	c.denial = nil
+	c.mu.Unlock()
+	c.end(errLost, func(*flight) bool { return true })
+}
 
 // expire ends the waiting for what was sent before t.
 func (c *confirms) expire(t time.Time) {
@@ -119,7 +126,7 @@ func (c *confirms) forbidden(err error) {
 	}
 	refused := notAllowed(err)
 	c.mu.Lock()
-	c.denial = refused
+	c.denial, c.denied = refused, time.Now()
 	if c.tell != nil {
 		c.tell(refused)
 	}
@@ -149,13 +156,19 @@ func (c *confirms) whenDenied(tell context.CancelCauseFunc) {
 	c.tell = tell
 }
 
-// denied is the server's last word on our rights, if it is about one of these names; else nil.
-func (b *Broker) denied(names ...string) error {
-	b.confirms.mu.Lock()
-	defer b.confirms.mu.Unlock()
-	for _, name := range names {
-		if d := b.confirms.denial; d != nil && strings.Contains(d.Error(), name) {
-			return d
+// denied is the server's last word on our rights, if it is about one of these names and not from long ago; else nil.
+func (b *Broker) denied(names ...string) error { return b.confirms.denialOf(names) }
+
+func (c *confirms) denialOf(names []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.denial == nil || time.Since(c.denied) > answerLimit {
+		return nil
+	}
+	words := strings.FieldsFunc(c.denial.Error(), func(r rune) bool { return strings.ContainsRune(` ".:`, r) })
+	for _, word := range words {
+		if slices.Contains(names, strings.TrimPrefix(word, "KV_")) { // a bucket's stream
+			return c.denial
 		}
 	}
 	return nil

@@ -22,6 +22,8 @@ func (b *Broker) connect(ctx context.Context) error {
 		natsio.IgnoreAuthErrorAbort(), // a password may be changed on both sides
 		natsio.ReconnectBufSize(-1),   // what cannot be written is told at once
 		natsio.CustomReconnectDelay(pause),
+		natsio.FlusherTimeout(writeLimit),
+		natsio.ReconnectOnFlusherError(), // what was not written must not be missing without a word
 		natsio.PingInterval(10 * time.Second),
 		natsio.MaxPingsOutstanding(2),
 		natsio.DisconnectErrHandler(func(*natsio.Conn, error) { b.confirms.lost() }),
@@ -84,7 +86,7 @@ func (b *Broker) prepare(ctx context.Context) (err error) {
 	if err := b.examine(ctx); err != nil {
 		return err
 	}
-	b.seen.Store(int64(begin.Sub(b.born)))
+	b.seen.Store(&begin)
 	return nil
 }
 

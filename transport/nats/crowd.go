@@ -17,15 +17,12 @@ type crowd struct {
 
 // claim is what an ownership key says.
 type claim struct {
-	holder   string // a member, or one of the words below; "" = there is no such key
+	holder   string // a member, or free; "" = there is no such key
 	revision uint64
 }
 
-// What an ownership key says while nobody has the partition. Names of members have a '-'.
-const (
-	free    = "free"    // it was handed over: all that was out has been told to the consumer, in order
-	dropped = "dropped" // it was not
-)
+// free is what an ownership key says when nobody has the partition. Names of members have a '-'.
+const free = "free"
 
 // sign is what is known of another Broker's lease.
 type sign struct {
@@ -74,7 +71,7 @@ func (o *owners) look(group, member string, partitions int) roster {
 	for p := range partitions {
 		k := c.claims[p]
 		r.claims[p] = k
-		if slices.Contains([]string{"", free, dropped, member}, k.holder) || gone(k.holder) {
+		if slices.Contains([]string{"", free, member}, k.holder) || gone(k.holder) {
 			r.vacant[p] = struct{}{}
 		}
 	}

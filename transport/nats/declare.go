@@ -146,6 +146,7 @@ func safe(want, found jetstream.StreamConfig) error {
 	note(found.PersistMode != want.PersistMode, "persist mode %v instead of %v", found.PersistMode, want.PersistMode)
 	note(found.Replicas < want.Replicas, "%d replicas instead of %d", found.Replicas, want.Replicas)
 	note(found.MaxAge > 0 && want.MaxAge == 0, "a maximum age of %v instead of none", found.MaxAge)
+	note(found.Discard == jetstream.DiscardOld && found.MaxBytes > 0 && want.MaxBytes <= 0, "a maximum of %d bytes instead of none", found.MaxBytes)
 	note(found.MaxMsgs > 0 || found.MaxMsgsPerSubject > 0, "a maximum number of messages instead of none")
 	if len(bad) == 0 {
 		return nil

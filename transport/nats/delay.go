@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	natsio "github.com/nats-io/nats.go"
@@ -65,7 +66,11 @@ func (b *Broker) startMover(ctx context.Context) error {
 	if runs {
 		return nil
 	}
-	if _, err := b.createDelay(ctx); err != nil {
+	s, err := b.createDelay(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.fitForDelay(s.Config); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -78,10 +83,9 @@ func (b *Broker) startMover(ctx context.Context) error {
 	return nil
 }
 
-func (b *Broker) createDelay(ctx context.Context) (*jetstream.StreamInfo, error) {
-	stream := b.names.delayStream()
-	s, err := b.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name:              stream,
+func (b *Broker) delayConfig() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              b.names.delayStream(),
 		Subjects:          []string{b.names.prefix + ".DELAY.>"},
 		Storage:           jetstream.FileStorage,
 		Replicas:          b.options.Replicas,
@@ -90,7 +94,31 @@ func (b *Broker) createDelay(ctx context.Context) (*jetstream.StreamInfo, error)
 		AllowMsgSchedules: true,
 		AllowRollup:       true,
 		Metadata:          map[string]string{metaFormat: "1", metaPattern: "delay"},
-	})
+	}
+}
+
+// fitForDelay reports why an existing stream cannot be that of delayed messages.
+func (b *Broker) fitForDelay(found jetstream.StreamConfig) error {
+	want := b.delayConfig()
+	if found.Metadata[metaFormat] != want.Metadata[metaFormat] || found.Metadata[metaPattern] != want.Metadata[metaPattern] {
+		return fmt.Errorf("%w: a stream %s exists that Parley did not make, or another version of it: use another prefix",
+			transport.ErrRefused, found.Name)
+	}
+	if !found.AllowMsgSchedules || !found.AllowRollup || !slices.Equal(found.Subjects, want.Subjects) {
+		return fmt.Errorf("%w: the stream %s does not take schedules on %s: edit it, or use another prefix",
+			transport.ErrRefused, found.Name, want.Subjects[0])
+	}
+	return safe(want, found)
+}
+
+// createDelay makes the stream of delayed messages and its mover's consumer, or finds them. What waits there is moved
+// whatever the stream's settings are by now.
+func (b *Broker) createDelay(ctx context.Context) (*jetstream.StreamInfo, error) {
+	stream := b.names.delayStream()
+	s, err := b.js.CreateStream(ctx, b.delayConfig())
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // as it is, or with other settings
+		s, err = b.js.Stream(ctx, stream)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@
 //	a copy for one group              subject  parley.orders_v1_cancel-order.P.g.GROUP
 //	a group of an unordered channel   durable consumer GROUP of the stream; "_" is a Queue's one group
 //	a group's partition P             durable consumer GROUP_P, _P of a Queue
-//	who has a partition               key owner.STREAM.GROUP.P of the bucket parley_owners: a member, "free" or "dropped"
+//	who has a partition               key owner.STREAM.GROUP.P of the bucket parley_owners: a member, or "free"
 //	who is in a group                 key member.STREAM.GROUP.MEMBER there
 //	which processes live              key lease.ID there, written every 0.75 s; a member's name begins with the ID
 //	what waits for its NotBefore      stream   parley_DELAY
@@ -36,33 +36,35 @@
 //
 // # Who gets what
 //
-// All receivers of a group of an unordered channel share one consumer. What was on the way to a receiver that is alone in
-// its group comes again at once when its connection is lost or its process is killed and started again; where others are
-// alive, it comes after [AckWait]. Two receivers that start in the same instant may both think that they are alone; then
-// what was on the way may be delivered to both. [transport.Delivery.Valid] says whether a round trip to the server was
-// confirmed within [Lease], which is shorter than AckWait: before the server gives a delivery to another, Valid is false.
-// Fence is 0.
+// All receivers of a group of an unordered channel share one consumer. What was on the way to a receiver that is alone
+// in its group comes again at once when its connection is lost or its process is killed and started again; where
+// others are alive, it comes after [AckWait]. Two receivers that start in the same instant may both think that they
+// are alone; then what was on the way may be delivered to both. [transport.Delivery.Valid] says whether a round trip
+// to the server was confirmed within [Lease], which is shorter than AckWait: before the server gives a delivery to
+// another, Valid is false. Fence is 0.
 //
-// Each partition of an ordered channel has one owner in a group, a Receive; all Receives of a group have as many, give or
-// take one. An owner writes its name into the ownership key, over the revision that it found; the new revision is the
-// Fence. When another joins, owners give up what they have too much: they close Yield, wait for what runs, give the
-// rest back to the consumer in order, and set the key to "free". That takes as long as the handlers, a few milliseconds
-// without any. A Receive that ends, and a Broker that is closed, do the same, so nobody waits for them.
+// Each partition of an ordered channel has one owner in a group, a Receive; all Receives of a group have as many, give
+// or take one. An owner writes its name into the ownership key, over the revision that it found; the new revision is
+// the Fence. When another joins, owners give up what they have too much: they close Yield, wait for what runs, and set
+// the key to "free". That takes as long as the handlers, a few milliseconds without any. A Receive that ends, and a
+// Broker that is closed, do the same, so nobody waits for them.
 //
-// A Broker lives by one lease, however many partitions it has: idle, it writes 1.3 keys a second. When it goes silent for
-// [LeaseTTL], others remove its lease, by revision, and then take its partitions: 6 to 7 s after a crash, a freeze or a
-// cut. This also is how long a process waits that starts again after a crash: for the rest of the old lease. A renewal
-// succeeds only over the revision before it; so who was away for long and still has its lease, still has its partitions,
-// and goes on with what it has in hand: as does a lone receiver after any outage of the server. Valid is false from 0.5 s
-// before others may remove the lease until the next renewal is confirmed, by the monotonic clock. Where others of the
-// group are known, Yield and Revoked are closed when the lease has lapsed; a lone receiver's only when it is known that
-// another has taken over.
+// A Broker lives by one lease, however many partitions it has: idle, it writes 1.3 keys a second. When it goes silent
+// for [LeaseTTL], others remove its lease, by revision, and then take its partitions: 6 to 7 s after a crash, a freeze
+// or a cut. This also is how long a process waits that starts again after a crash: for the rest of the old lease, and
+// for half a LeaseTTL at least, so that a server whose clock is set cannot make the living look dead. A renewal
+// succeeds only over the revision before it; so who was away for long and still has its lease, still has its
+// partitions, and goes on with what it has in hand: as does a lone receiver after any outage of the server. Valid is
+// false from 0.5 s before others may remove the lease until the next renewal is confirmed, by the monotonic clock or
+// the wall clock, whichever has gone on more. Where others of the group are known, Yield and Revoked are closed when
+// the lease has lapsed; a lone receiver's only when it is known that another has taken over.
 //
-// A new owner begins behind the acknowledgement floor, if the one before has not given back all that it had: what is
-// behind the floor and was handled, comes again if it is still stored, which on a Stream it is, and on a Topic as long as
-// other groups have it to do. After a power loss of the server the floor may be an older one. An owner drops what it has
-// already settled.
+// A new owner begins behind the acknowledgement floor, if anything was on its way to the one before: what is behind
+// the floor and was handled, comes again if it is still stored, which on a Stream it is, and on a Topic as long as
+// other groups have it to do. After a power loss of the server the floor may be an older one. An owner drops what it
+// has already settled, and acknowledges nothing else unseen.
 //
-// A handler that runs when its process freezes ends beside those of the next owner. Only a check of the Fence where the
-// effect lands keeps that out. Fences grow as long as the bucket is not lost.
+// A handler that runs when its process freezes, or the machine of a process is suspended, ends beside those of the
+// next owner, and Valid may have been asked just before. Only a check of the Fence where the effect lands keeps that
+// out. Fences grow as long as the bucket is not lost.
 package nats

@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,36 +34,28 @@ func (o *owners) run() {
 
 // renew writes the lease again, or begins another one if it was taken away.
 func (o *owners) renew(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, keeperWait)
+	ctx, cancel := context.WithTimeout(ctx, renewWait)
 	defer cancel()
-	l, sent := o.current(), time.Now()
+	l := o.current()
 	if l == nil {
-		l = &lease{id: nuid.Next(), born: sent}
-		revision, err := o.kv.Create(ctx, leaseKey(l.id), []byte(o.b.options.Name))
-		if err != nil { // one that was stored all the same lapses
-			l = nil
-		} else {
-			l.confirm(sent, revision)
-		}
-		o.replace(l) // nil lets others look why
-		return
+		l = o.begun()
 	}
-	lapsed := !l.valid()
+	lapsed, sent := !l.valid(), time.Now()
 	revision, err := o.kv.Update(ctx, leaseKey(l.id), []byte(o.b.options.Name), l.revision)
-	switch {
-	case err == nil:
+	if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		o.compare(ctx, l)
+	}
+	if err == nil {
 		l.confirm(sent, revision)
-	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
-		e, err := o.kv.Get(ctx, leaseKey(l.id))
-		switch {
-		case err == nil: // a renewal was stored whose confirmation was lost
-			l.revision = e.Revision()
-			o.kick()
-		case errors.Is(err, jetstream.ErrKeyNotFound): // somebody has taken it away, and may have our partitions
-			l.end()
-			o.replace(nil)
-			o.kick()
+	}
+	if o.current() == nil { // nobody lives by it yet
+		if err == nil {
+			o.started = nil
+			o.replace(l)
+		} else {
+			o.replace(nil) // lets others look why
 		}
+		return
 	}
 	if !lapsed && l.valid() {
 		return
@@ -74,6 +67,30 @@ func (o *owners) renew(ctx context.Context) {
 		for _, s := range o.signs {
 			s.heard = time.Now()
 		}
+	}
+}
+
+// begun is a lease to begin with. One of which it is not known whether it was stored is tried again, so that a slow server
+// does not fill up with leases: as long as a removed one is remembered, because one that was removed stays so.
+func (o *owners) begun() *lease {
+	if o.started == nil || elapsed(o.started.born) > markerTTL/2 {
+		o.started = &lease{id: nuid.Next(), born: time.Now()}
+	}
+	return o.started
+}
+
+// compare looks why a lease has another revision than ours.
+func (o *owners) compare(ctx context.Context, l *lease) {
+	e, err := o.kv.Get(ctx, leaseKey(l.id))
+	switch {
+	case err == nil: // a renewal was stored whose confirmation was lost
+		l.revision = e.Revision()
+		o.kick()
+	case errors.Is(err, jetstream.ErrKeyNotFound): // somebody has taken it away, and may have our partitions
+		l.end()
+		o.started = nil
+		o.replace(nil)
+		o.kick()
 	}
 }
 
@@ -105,6 +122,7 @@ func (o *owners) settle(ctx context.Context) {
 	owed := o.owed
 	o.owed = nil
 	dead := o.silent()
+	o.prune()
 	o.mu.Unlock()
 	for _, pay := range owed {
 		if pay(ctx) != nil {
@@ -143,6 +161,23 @@ func (o *owners) silent() map[string]uint64 {
 	return dead
 }
 
+// prune forgets leases that are gone and that nobody is known by. o.mu is held.
+func (o *owners) prune() {
+	named := make(map[string]bool)
+	if o.lease != nil {
+		named[o.lease.id] = true
+	}
+	for _, c := range o.crowds {
+		for member := range c.members {
+			named[leaseOf(member)] = true
+		}
+		for _, k := range c.claims {
+			named[leaseOf(k.holder)] = true
+		}
+	}
+	maps.DeleteFunc(o.signs, func(id string, s *sign) bool { return s.gone && !named[id] })
+}
+
 func (o *owners) closing() bool { return closed(o.b.closing) }
 
 // owe lets the keeper try something until it succeeds.
@@ -173,10 +208,10 @@ func (o *owners) withdraw(ctx context.Context, key string) error {
 	return o.remove(ctx, key, e.Revision())
 }
 
-// release lets go of an ownership key that still has a revision; word says how the partition is left.
-func (o *owners) release(key, word string, revision uint64) {
+// release lets go of an ownership key that still has a revision.
+func (o *owners) release(key string, revision uint64) {
 	o.soon(func(ctx context.Context) error {
-		_, err := o.kv.Update(ctx, key, []byte(word), revision)
+		_, err := o.kv.Update(ctx, key, []byte(free), revision)
 		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 			return nil
 		}
@@ -191,7 +226,7 @@ func (o *owners) disown(ctx context.Context, key, member string) error {
 		return nil
 	}
 	if err == nil {
-		_, err = o.kv.Update(ctx, key, []byte(dropped), e.Revision())
+		_, err = o.kv.Update(ctx, key, []byte(free), e.Revision())
 	}
 	return err
 }

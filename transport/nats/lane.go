@@ -15,7 +15,7 @@ import (
 
 // lane is what goes to one stream. One group of messages is on its way at a time; what comes meanwhile gathers and
 // is the next group: as one atomic batch, which costs the server about eight synced writes whatever its size, or
-// singly, which costs one each. It needs no goroutine: who adds to an idle lane launches, and then the answers do.
+// singly, which costs one each. Who adds to an idle lane launches, and then the answers do.
 type lane struct {
 	b       *Broker
 	stream  string
@@ -53,12 +53,12 @@ func newLane(b *Broker, stream string, c transport.Channel) *lane {
 	return &lane{b: b, stream: stream, channel: c}
 }
 
-// add sends items in their order.
+// add sends items in their order. The caller is a user of the connection.
 func (l *lane) add(items []*item) {
 	l.mu.Lock()
 	l.queue = append(l.queue, items...)
 	l.mu.Unlock()
-	l.pump()
+	l.b.users.Go(l.pump) // the connection may keep who writes waiting longer than the caller wants to
 }
 
 // withdraw takes back what has not been written yet. Others of the items are on their way or have landed.
@@ -155,7 +155,7 @@ func (l *lane) launchBatch(group []*item) {
 	for n, i := range group[:last] {
 		i.msg.inBatch(id, n+1)
 		if err := i.msg.publish(l.b.nc, ""); err != nil { // never committed, hence nothing is stored
-			l.settle(f, confirmation{}, certainly(unwritten(err)))
+			l.settle(f, confirmation{}, unbegun(err))
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package nats
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -12,7 +11,7 @@ import (
 type lease struct {
 	id   string
 	born time.Time
-	sent atomic.Int64 // when the last confirmed renewal was sent, since born
+	sent atomic.Pointer[time.Time] // when the last confirmed renewal was sent; nil = there is none
 
 	revision uint64 // of the last renewal; the keeper's
 }
@@ -21,15 +20,23 @@ type lease struct {
 const leaseMargin = 500 * time.Millisecond
 
 // valid reports whether nobody can have taken the lease away yet: it was renewed less than [LeaseTTL] - leaseMargin
-// ago by the monotonic clock, counted from before the renewal was sent.
+// ago, counted from before the renewal was sent.
 func (l *lease) valid() bool {
-	return time.Since(l.born)-time.Duration(l.sent.Load()) < LeaseTTL-leaseMargin
+	sent := l.sent.Load()
+	return sent != nil && elapsed(*sent) < LeaseTTL-leaseMargin
+}
+
+// elapsed is the time since t by the monotonic clock, or by the wall clock if that says more: the first one stands still
+// while a machine is suspended.
+func elapsed(t time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
 }
 
 func (l *lease) confirm(sent time.Time, revision uint64) {
 	l.revision = revision
-	l.sent.Store(int64(sent.Sub(l.born)))
+	l.sent.Store(&sent)
 }
 
 // end makes the lease invalid for good.
-func (l *lease) end() { l.sent.Store(math.MinInt64 / 2) }
+func (l *lease) end() { l.sent.Store(nil) }

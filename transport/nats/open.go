@@ -68,7 +68,7 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 // begin forgets what was of a stream that is gone: a server without its data has a new one, in which the old sequences
 // are those of other messages. All of the new one is new.
 func (r *receiver) begin() {
-	r.from, r.last, r.spoken, r.opened = transport.Position{Start: true}, 0, "", false
+	r.from, r.first, r.last, r.spoken, r.opened = transport.Position{Start: true}, 0, 0, "", false
 	r.waiting, r.unwritten = nil, nil
 	clear(r.hand)
 }
@@ -144,8 +144,9 @@ var (
 	errRemoved  = fmt.Errorf("the group was removed: %w", transport.ErrNotFound)
 )
 
-// openPartition begins to get the deliveries of a partition. If some are out that nobody has given back, the consumer
-// begins again behind its acknowledgement floor; what comes to this receiver a second time is known here.
+// openPartition begins to get the deliveries of a partition. If some are out, the consumer begins again behind its
+// acknowledgement floor, also if they were given back: a server that starts again has forgotten that, and would deliver
+// newer ones first. What comes to this receiver a second time is known here.
 func (r *receiver) openPartition(ctx context.Context) error {
 	if err := r.retire(ctx); err != nil {
 		return err
@@ -162,7 +163,10 @@ func (r *receiver) openPartition(ctx context.Context) error {
 	}
 	info := c.CachedInfo()
 	r.next = info.Delivered.Consumer + 1
-	if info.NumAckPending > 0 && (r.opened || !r.own.sure) {
+	if info.AckFloor.Stream > r.last { // what lies between was another's
+		r.first = 0
+	}
+	if info.NumAckPending > 0 {
 		r.spoken = r.answerTo(info.AckFloor.Stream+1, info)
 		if !r.heardOut() { // the reset would overtake what the server was told, and make it forget that
 			return errors.New("the server has not taken in yet what it was told")

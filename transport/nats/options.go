@@ -54,6 +54,9 @@ const (
 	// come by then never comes.
 	answerLimit = 10 * time.Second
 	dialLimit   = 5 * time.Second
+	// writeLimit is how long a write to a server that reads nothing may keep everybody else from the connection, which is
+	// given up then.
+	writeLimit = 2 * time.Second
 )
 
 // check reports everything that is wrong with o and fills in what is not set.

@@ -56,7 +56,7 @@ func answered(e *serverError) error {
 	case codeStoreFailed:
 		return fmt.Errorf("%w: the channel is full: %w", transport.ErrNotSent, e)
 	}
-	if e.Code >= 400 && e.Code < 500 && !errorIsFull(e) {
+	if e.Code >= 400 && e.Code < 500 && e.Code != 429 && !errorIsFull(e) { // 429: too much at once
 		return fmt.Errorf("%w: %w", transport.ErrRefused, e)
 	}
 	return fmt.Errorf("%w: %w", transport.ErrNotSent, e)
@@ -82,4 +82,12 @@ func unwritten(err error) error {
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 	}
 	return fmt.Errorf("outcome unknown: %w", err) // the socket broke while it was written
+}
+
+// unbegun is unwritten for a batch without its end, of which the server stores nothing.
+func unbegun(err error) error {
+	if told := unwritten(err); errors.Is(told, transport.ErrRefused) || errors.Is(told, transport.ErrNotSent) {
+		return told
+	}
+	return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 }

@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ type owners struct {
 	b    *Broker
 	keep sync.WaitGroup // the keeper
 	wake chan struct{}  // the keeper's; capacity 1
+	// memory is how long nothing may be heard; afterwards all is heard anew.
+	memory time.Duration
 
 	mu      sync.Mutex
 	kv      jetstream.KeyValue // nil = not begun
@@ -27,18 +30,22 @@ type owners struct {
 	signs   map[string]*sign   // leases by id
 	crowds  map[string]*crowd  // by stream and group, as keys have them
 	created time.Time          // when the bucket was
+	newest  time.Time          // the server's time of what was heard last
 	owed    []func(context.Context) error
+
+	started *lease // one that may have been stored without our knowing; the keeper's
 }
 
 const (
 	leaseRenew = LeaseTTL / 8
-	keeperWait = time.Second      // for an answer about the bucket
-	markerTTL  = 10 * time.Minute // how long the bucket remembers that a key was removed
+	renewWait  = 4 * time.Second         // for the answer to a renewal: what comes later finds the lease lapsed
+	keeperWait = 1500 * time.Millisecond // for what else is done about the bucket, between two renewals
+	markerTTL  = 10 * time.Minute        // how long the bucket remembers that a key was removed
 )
 
 func newOwners(b *Broker) *owners {
 	return &owners{
-		b: b, wake: make(chan struct{}, 1),
+		b: b, wake: make(chan struct{}, 1), memory: markerTTL / 2,
 		signs: make(map[string]*sign), crowds: make(map[string]*crowd),
 	}
 }
@@ -73,10 +80,31 @@ func (o *owners) create(ctx context.Context) (jetstream.KeyValue, error) {
 		Bucket: o.b.names.bucket(), Description: "who has which partition", History: 1,
 		Storage: jetstream.FileStorage, Replicas: o.b.options.Replicas, LimitMarkerTTL: markerTTL,
 	})
-	if errors.Is(err, jetstream.ErrBucketExists) { // made with other options
-		return o.b.js.KeyValue(ctx, o.b.names.bucket())
+	if !errors.Is(err, jetstream.ErrBucketExists) {
+		return kv, err
 	}
-	return kv, err
+	s, err := o.b.js.Stream(ctx, o.b.names.bucketStream()) // with other settings
+	if err != nil {
+		return nil, err
+	}
+	if err := o.fit(s.CachedInfo().Config); err != nil {
+		return nil, err
+	}
+	return o.b.js.KeyValue(ctx, o.b.names.bucket())
+}
+
+// fit reports the settings of an existing bucket that make it forget who has what, or that somebody left.
+func (o *owners) fit(found jetstream.StreamConfig) error {
+	want := jetstream.StreamConfig{
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
+		Replicas: o.b.options.Replicas,
+	}
+	if !found.AllowMsgTTL || found.SubjectDeleteMarkerTTL < markerTTL || found.MaxMsgsPerSubject < 1 {
+		return fmt.Errorf("%w: the stream %s does not keep one message of each key, and markers of removed ones for %v: edit it, or use another prefix",
+			transport.ErrRefused, found.Name, markerTTL)
+	}
+	found.MaxMsgsPerSubject = 0 // which is right here
+	return safe(want, found)
 }
 
 // watch hears of all changes until the Broker is closed.
@@ -86,16 +114,22 @@ func (o *owners) watch() {
 	r := &receiver{
 		b: o.b, stream: o.b.names.bucketStream(), filters: []string{o.b.names.key(">")},
 		from: transport.Position{Start: true}, reader: true, window: newWindow(nil), take: o.hear,
-		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) {
+	}
+	r.restore = func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		s, err := o.b.js.Stream(ctx, o.b.names.bucketStream())
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			if _, err := o.create(ctx); err != nil {
 				return nil, err
 			}
-			s, err := o.b.js.Stream(ctx, o.b.names.bucketStream())
-			if err != nil {
-				return nil, err
-			}
-			return s.CachedInfo(), nil
-		},
+			s, err = o.b.js.Stream(ctx, o.b.names.bucketStream())
+		}
+		if err != nil {
+			return nil, err
+		}
+		if o.missed(s.CachedInfo().TimeStamp) {
+			r.begin()
+		}
+		return s.CachedInfo(), nil
 	}
 	for r.run(ctx) != nil { // it ends well when the Broker is closed
 		select {
@@ -115,13 +149,10 @@ func (o *owners) hear(e *entry) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !e.created.Equal(o.created) { // the first of all, or of another bucket in the place of one that is lost
-		o.created, o.joined = e.created, false
-		clear(o.signs)
-		for _, c := range o.crowds {
-			clear(c.members)
-			clear(c.claims)
-		}
+		o.forget()
+		o.created = e.created
 	}
+	o.newest = e.meta.Timestamp
 	switch {
 	case words[0] == "lease" && len(words) == 2:
 		o.hearLease(words[1], e, removed)
@@ -147,6 +178,31 @@ func (o *owners) hear(e *entry) {
 	}
 }
 
+// missed reports whether so much time has passed at the server since anything was heard, while our own lease alone would
+// have been heard each leaseRenew, that the bucket may have forgotten who left. Then all is forgotten here, too.
+func (o *owners) missed(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.newest.IsZero() || now.Sub(o.newest) < o.memory {
+		return false
+	}
+	o.forget()
+	return true
+}
+
+// forget forgets what was heard. o.mu is held.
+func (o *owners) forget() {
+	o.created, o.newest, o.joined = time.Time{}, time.Time{}, false
+	clear(o.signs)
+	for key, c := range o.crowds {
+		clear(c.members)
+		clear(c.claims)
+		if len(c.shares) == 0 {
+			delete(o.crowds, key)
+		}
+	}
+}
+
 // hearLease takes a renewal or the end of a lease. o.mu is held.
 func (o *owners) hearLease(id string, e *entry, removed bool) {
 	s := o.sign(id)
@@ -160,9 +216,11 @@ func (o *owners) hearLease(id string, e *entry, removed bool) {
 		return
 	}
 	o.joined = true
-	for _, other := range o.signs { // what was there before is as old as the server says: the dead are not waited for twice
+	// What was there before is as old as the server says, so that the dead are not waited for twice: but a server whose
+	// clock was set must not make the living look dead, who are heard within half the time.
+	for _, other := range o.signs {
 		if age := s.stamp.Sub(other.stamp); other.revision > 0 && age > 0 {
-			other.heard = other.heard.Add(-age)
+			other.heard = other.heard.Add(-min(age, LeaseTTL/2))
 		}
 	}
 	o.kickAll()

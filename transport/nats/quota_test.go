@@ -25,11 +25,17 @@ func TestALeaseEndsBeforeOthersDoubtIt(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	l := &lease{born: now}
+	if l.valid() {
+		t.Error("valid = true before anything was confirmed; want false")
+	}
 	for age, want := range map[time.Duration]bool{0: true, LeaseTTL - leaseMargin - time.Second: true, LeaseTTL - leaseMargin: false, LeaseTTL: false} {
 		l.confirm(now.Add(-age), 1)
 		if got := l.valid(); got != want {
 			t.Errorf("valid = %v %v after the renewal was sent; want %v", got, age, want)
 		}
+	}
+	if suspended := now.Add(-LeaseTTL).Round(0); elapsed(suspended) < LeaseTTL {
+		t.Errorf("elapsed = %v when the wall clock alone has gone on by %v; want that", elapsed(suspended), LeaseTTL)
 	}
 	l.confirm(now, 2)
 	l.end()

@@ -52,14 +52,13 @@ type receiver struct {
 	asked     int               // messages that the server has been asked for
 	heard     time.Time         // when it was last asked, or answered
 	last      uint64            // sequence of the newest message that came
+	first     uint64            // if own: of the oldest that came here; see settledHere. 0 = none has come
 	spoken    string            // where the server was last told something about a message
 	look      bool              // whether until is reached
 	ended     bool              // it is
 	next      uint64            // which of the consumer's deliveries comes next, if own; 0 = some went elsewhere
 	pause     <-chan time.Time  // until then nothing is handed out; nil = it may be
 	late      bool              // what is unsettled is not waited for
-	gave      int               // entries that were given back in the end
-	clean     bool              // the server knows all that it must know, once the receiver has ended
 }
 
 const (
@@ -178,17 +177,43 @@ func (r *receiver) sort() (lost bool) {
 			continue
 		}
 		e := &entry{receiver: r, msg: m, meta: meta, created: r.created}
-		if r.keeps() && seq <= r.last { // it was settled here
-			if !r.reader {
-				r.unwritten = append(r.unwritten, e)
-			}
-			continue
+		switch {
+		case r.reader && seq <= r.last:
+		case r.settledHere(seq):
+			r.unwritten = append(r.unwritten, e)
+		default:
+			r.queue(e)
 		}
-		r.last = max(r.last, seq)
-		r.hand[seq] = e
-		r.waiting = append(r.waiting, e)
 	}
 	return lost
+}
+
+// settledHere reports whether a message of a partition that is not in hand was settled by this owner. Nothing else may be
+// acknowledged unseen. An owner begins with nothing on its way, or behind the floor, and takes no delivery behind a gap:
+// so all of the partition from the first to the last that came here came here.
+func (r *receiver) settledHere(sequence uint64) bool {
+	return r.own != nil && r.first > 0 && r.first <= sequence && sequence <= r.last
+}
+
+// queue puts what came behind what waits; what an owner gets late, in its place.
+func (r *receiver) queue(e *entry) {
+	seq := e.sequence()
+	r.hand[seq] = e
+	if r.own != nil && seq < r.last {
+		r.place(e)
+		return
+	}
+	if r.first == 0 {
+		r.first = seq
+	}
+	r.last = max(r.last, seq)
+	r.waiting = append(r.waiting, e)
+}
+
+// place puts an entry where it belongs among what waits.
+func (r *receiver) place(e *entry) {
+	i, _ := slices.BinarySearchFunc(r.waiting, e, bySequence)
+	r.waiting = slices.Insert(r.waiting, i, e)
 }
 
 // told takes what the server says instead of a message, and reports whether it has no such consumer.
@@ -288,8 +313,7 @@ func (r *receiver) keeps() bool { return r.reader || r.own != nil }
 func (r *receiver) again(e *entry) {
 	n := &entry{receiver: r, msg: e.msg, meta: e.meta, created: e.created}
 	r.hand[n.sequence()] = n
-	i, _ := slices.BinarySearchFunc(r.waiting, n, bySequence)
-	r.waiting = slices.Insert(r.waiting, i, n)
+	r.place(n)
 	r.pause = time.After(returnPause)
 }
 

@@ -213,6 +213,12 @@ func (s *share) adjust(ctx context.Context, r roster, i int) error {
 			has++
 		}
 	}
+	for p, k := range r.claims { // claimed without knowing, and not wanted by now; or given up, and not heard of yet
+		if k.holder == s.member && s.held[p] == nil {
+			s.o.release(ownerKey(s.group, p), k.revision)
+			delete(s.unsure, p)
+		}
+	}
 	return nil
 }
 
@@ -230,7 +236,7 @@ func (s *share) claim(ctx context.Context, partition int, found claim) error {
 	delete(s.unsure, partition)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	t := &tenure{
-		partition: partition, lease: s.lease, fence: revision, sure: found.holder == free,
+		partition: partition, lease: s.lease, fence: revision,
 		yield: make(chan struct{}), revoked: make(chan struct{}), cancel: cancel,
 	}
 	t.receiver = &receiver{
@@ -254,11 +260,7 @@ func (s *share) claim(ctx context.Context, partition int, found claim) error {
 // release passes on the partition of a tenure whose receiver has ended.
 func (s *share) release(t *tenure, err error) {
 	if t.end(err) {
-		word := dropped
-		if t.receiver.clean || t.sure && !t.receiver.opened {
-			word = free
-		}
-		s.o.release(ownerKey(s.group, t.partition), word, t.fence)
+		s.o.release(ownerKey(s.group, t.partition), t.fence)
 	}
 	s.mu.Lock()
 	s.ended = append(s.ended, t)

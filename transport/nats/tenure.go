@@ -13,11 +13,8 @@ type tenure struct {
 	partition int
 	lease     *lease // that the ownership key names
 	fence     uint64 // revision of the ownership key
-	// sure means that whoever had the partition before has told the consumer all; else it must be reset to its
-	// acknowledgement floor.
-	sure     bool
-	receiver *receiver
-	cancel   context.CancelFunc // lets the receiver wind up
+	receiver  *receiver
+	cancel    context.CancelFunc // lets the receiver wind up
 
 	yield   chan struct{}
 	revoked chan struct{}
@@ -73,13 +70,18 @@ func (t *tenure) revoke(lost bool) {
 	close(t.revoked)
 }
 
-// end is called once the receiver has ended. It reports whether the partition is still ours to be passed on.
+// end is called once the receiver has ended, with an error if it could not go on: then what is unsettled is revoked at
+// once. It reports whether the partition is still ours to be passed on.
 func (t *tenure) end(err error) (ours bool) {
 	t.giveUp() // if the receiver ended by itself
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.hold.Stop()
 	t.err = err
+	if err != nil && !t.ended {
+		t.ended = true
+		close(t.revoked)
+	}
 	return !t.lost
 }
 

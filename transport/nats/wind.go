@@ -2,12 +2,11 @@ package nats
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 )
 
 // wound winds the receiver up: nothing new is handed out, what waits goes back. It reports whether all is done.
+// Of a partition nothing needs to be told: its next owner begins behind what was acknowledged.
 func (r *receiver) wound() bool {
 	if r.sub != nil && r.drained == nil && !r.dry {
 		r.drain()
@@ -16,28 +15,20 @@ func (r *receiver) wound() bool {
 		return false
 	}
 	r.sort()
-	if r.own != nil && !r.late && r.unsettled > 0 {
-		return false // all goes back together, in order
+	if r.own == nil && !r.reader {
+		r.giveBack()
 	}
-	if r.late {
-		r.waiting = slices.SortedFunc(maps.Values(r.hand), bySequence)
-	}
-	r.giveBack()
 	return r.unsettled == 0 || r.late
 }
 
 // giveBack returns what waits to the server.
 func (r *receiver) giveBack() {
-	r.clean = r.retry == nil && len(r.unwritten) == 0 && r.next > 0
-	if len(r.waiting) > 0 && !r.reader {
+	if len(r.waiting) > 0 {
 		r.forgetRequests()
 	}
 	for _, e := range r.waiting {
 		delete(r.hand, e.sequence())
-		if !r.reader {
-			r.clean = r.say(e, returned) && r.clean
-			r.gave++
-		}
+		r.say(e, returned)
 	}
 	r.waiting = nil
 }
@@ -76,7 +67,7 @@ func (r *receiver) release() {
 	default:
 	}
 	if !r.reader {
-		r.clean = r.heardOut() && r.clean && r.complete()
+		r.heardOut()
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -102,16 +93,4 @@ func (r *receiver) heardOut() bool {
 	defer cancel()
 	_, err := r.b.nc.RequestWithContext(ctx, r.spoken, []byte("+WPI"))
 	return err == nil
-}
-
-// complete reports whether nothing of a partition is out but what was given back: what the server sent while the receiver
-// wound up may have reached nobody.
-func (r *receiver) complete() bool {
-	if r.own == nil || !r.clean {
-		return r.clean
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerLimit)
-	defer cancel()
-	c, err := r.b.js.Consumer(ctx, r.stream, r.consumer)
-	return err == nil && c.CachedInfo().NumAckPending == r.gave
 }
