@@ -121,6 +121,7 @@ func (s *Server) layKafka(ctx context.Context, jars string) error {
 func (s *Server) formatKafka(ctx context.Context, java, jars string) error {
 	cluster := make([]byte, 16)
 	_, _ = rand.Read(cluster)                                                                                                    // never fails
+	cluster[0] &= 0x7f                                                                                                           // else the id could begin with a dash, which reads as an option
 	cmd := exec.CommandContext(ctx, java, "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(jars, "*"), "kafka.tools.StorageTool", //nolint:gosec // what this package installs
 		"format", "--config", "server.properties", "--cluster-id", base64.RawURLEncoding.EncodeToString(cluster))
 	cmd.Dir, cmd.Env = s.dir, cleanEnv(kafkaVariables...)

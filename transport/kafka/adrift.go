@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -45,6 +46,7 @@ func (a *adrift) join(f *flight, e *transport.Envelope) bool {
 	if first == nil {
 		return false
 	}
+	first.twins = slices.DeleteFunc(first.twins, func(t *flight) bool { return t.call.over.Load() }) // else they grow with each repeat
 	first.twins = append(first.twins, f)
 	return true
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/parley-io/parley/transport"
@@ -42,6 +43,7 @@ type carrier struct {
 const (
 	maxMoved      = 500
 	transactional = 10 * time.Second // after which the cluster ends a transaction of who has died
+	lookAgain     = 10 * time.Second // at the clock, which may have been set, or gone on while the machine was suspended
 )
 
 func newCarrier(b *Broker, partition int32) *carrier {
@@ -119,15 +121,9 @@ func (c *carrier) step() error {
 		if len(due) == 0 {
 			return nil
 		}
-		refused, err := c.move(due)
+		refused, closed, err := c.move(due)
 		if err != nil || refused {
-			if refused && len(due) == 1 { // it must not hold up the others
-				due[0].postpone(time.Now())
-			}
-			for _, w := range due {
-				heap.Push(&c.heap, w)
-			}
-			c.most = max(c.most/8, 1)
+			c.putBack(due, refused, closed)
 			if err != nil {
 				return err
 			}
@@ -137,6 +133,21 @@ func (c *carrier) step() error {
 			w.gone = true
 		}
 		c.most = min(2*c.most, maxMoved)
+	}
+}
+
+// putBack has what was not moved tried again: at once; or later, if it would hold up the others. That is all of a topic
+// that takes nothing, and a message that is refused alone.
+func (c *carrier) putBack(due []*waiting, refused bool, closed map[string]bool) {
+	now := time.Now()
+	for _, w := range due {
+		if closed[w.moved().Topic] || refused && len(due) == 1 {
+			w.postpone(now)
+		}
+		heap.Push(&c.heap, w)
+	}
+	if len(closed) == 0 {
+		c.most = max(c.most/8, 1)
 	}
 }
 
@@ -190,28 +201,33 @@ func (c *carrier) due(now time.Time) (due []*waiting) {
 }
 
 // move moves messages in one transaction. With refused, nothing of it has happened, because the cluster takes one or
-// several of them not at all: the channel was deleted, or we have no right to it.
-func (c *carrier) move(due []*waiting) (refused bool, err error) {
+// several of them not at all; closed are the topics that take nothing: deleted, or we have no right to them.
+func (c *carrier) move(due []*waiting) (refused bool, closed map[string]bool, err error) {
 	if err := c.client.BeginTransaction(); err != nil {
-		return false, err
+		return false, nil, err
 	}
+	closed = make(map[string]bool)
 	var failed []error // the client calls back one after the other
-	note := func(_ *kgo.Record, err error) {
-		if err != nil {
-			failed = append(failed, err)
+	note := func(r *kgo.Record, err error) {
+		if err == nil {
+			return
+		}
+		failed = append(failed, err)
+		if r.Topic != c.b.names.delay() && (denied(err) || errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) {
+			closed[r.Topic] = true
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), 2*answerLimit)
+	ctx, cancel := c.b.alive(2 * answerLimit)
 	defer cancel()
 	for _, w := range due {
 		c.client.Produce(ctx, w.moved(), note)
 		c.client.Produce(ctx, &kgo.Record{Topic: c.b.names.delay(), Partition: c.partition, Key: w.record.Key}, note)
 	}
 	if err := c.client.Flush(ctx); err != nil { // before the end, which does not wait for what is on its way
-		return false, errors.Join(err, c.client.AbortBufferedRecords(ctx))
+		return false, nil, errors.Join(err, c.client.AbortBufferedRecords(ctx))
 	}
 	if len(failed) == 0 {
-		return false, c.client.EndTransaction(ctx, kgo.TryCommit)
+		return false, nil, c.client.EndTransaction(ctx, kgo.TryCommit)
 	}
 	refused = slices.ContainsFunc(failed, func(err error) bool {
 		return errors.Is(outcome(err), transport.ErrRefused) || errors.Is(outcome(err), transport.ErrNotSent)
@@ -220,14 +236,14 @@ func (c *carrier) move(due []*waiting) (refused bool, err error) {
 	if !refused {
 		err = errors.Join(failed[0], err)
 	}
-	return refused, err
+	return refused, closed, err
 }
 
 // wait waits until something arrives or is due.
 func (c *carrier) wait() {
 	var clock <-chan time.Time
 	if len(c.heap) > 0 && c.read >= c.end {
-		clock = time.After(time.Until(c.heap[0].due))
+		clock = time.After(min(time.Until(c.heap[0].due), lookAgain))
 	}
 	select {
 	case <-c.wake:

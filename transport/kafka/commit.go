@@ -42,14 +42,16 @@ func (r *receiver) keepCommitting(ctx context.Context) {
 // insist commits what is settled before others have it, nil = all lanes. For a moment, while a group learns who has
 // what, it takes no commits. What cannot be committed in time is handled again, by the next owner.
 func (r *receiver) insist(lanes []*lane) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
+	ctx, cancel := r.b.alive(commitLimit)
 	defer cancel()
-	for r.commit(ctx, lanes) != nil {
+	for {
+		err := r.commit(ctx, lanes)
+		if err == nil || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.FencedInstanceID) || denied(err) {
+			return // done, or never
+		}
 		select {
 		case <-time.After(tryAgain / 4):
 		case <-ctx.Done():
-			return
-		case <-r.b.dead:
 			return
 		}
 	}
@@ -67,6 +69,7 @@ func (r *receiver) commit(ctx context.Context, only []*lane) error {
 	topic.Topic, topic.TopicID = r.topic, r.b.topicID(r.route.Channel.Address)
 	versions := make(map[*lane]int)
 	r.mu.Lock()
+	cl := r.client
 	q.MemberID, q.Generation = r.member, r.generation
 	for _, l := range r.lanes {
 		if l.version != l.committed && !l.over.Load() && (only == nil || slices.Contains(only, l)) {
@@ -82,7 +85,7 @@ func (r *receiver) commit(ctx context.Context, only []*lane) error {
 		return nil
 	}
 	q.Topics = append(q.Topics, topic)
-	answer, err := q.RequestWith(ctx, r.client)
+	answer, err := q.RequestWith(ctx, cl)
 	if err != nil {
 		return err
 	}

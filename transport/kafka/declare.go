@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,36 +35,70 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 	return nil
 }
 
-// bounded is a context for a question that the cluster answers soon, if it does.
+// bounded is a context for a question that the cluster answers soon, if it does, or until Close no longer waits.
 func (b *Broker) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
+		ctx, cancel := context.WithCancel(ctx)
+		b.endWith(ctx, cancel, b.dead)
+		return ctx, cancel
 	}
-	return context.WithTimeout(ctx, answerLimit)
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	b.endWith(ctx, cancel, b.dead)
+	return ctx, cancel
 }
 
 // declare makes channels exist and this Broker able to send to them.
 func (b *Broker) declare(ctx context.Context, channels []transport.Channel) error {
-	var missing []transport.Channel
-	for _, c := range channels {
-		if have, ok := b.channel(c.Address); !ok || have != c {
-			missing = append(missing, c)
-		}
+	missing, err := b.missing(ctx, channels)
+	if err != nil {
+		return meaning(err)
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	if _, err := b.create(ctx, b.names.delay(), delayPartitions, delayConfig()); err != nil {
-		return meaning(err)
+	errs := make([]error, len(missing))
+	var own, read error
+	var each sync.WaitGroup // a new topic takes the cluster a moment: all at once
+	each.Go(func() { own = b.make(ctx, b.names.delay(), delayPartitions, delayConfig()) })
+	each.Go(func() { read = b.registry.read(ctx, func() {}) })
+	for i, c := range missing {
+		each.Go(func() {
+			if err := b.declareOne(ctx, c); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", c.Address, meaning(err))
+			}
+		})
 	}
-	var errs []error
-	for _, c := range missing {
-		if err := b.declareOne(ctx, c); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", c.Address, meaning(err)))
-		}
+	each.Wait()
+	if err := errors.Join(own, read); err != nil {
+		return errors.Join(errors.Join(errs...), meaning(err))
 	}
 	b.keep()
 	return errors.Join(errs...)
+}
+
+// missing are those of channels that this Broker has not declared, or that somebody has deleted since.
+func (b *Broker) missing(ctx context.Context, channels []transport.Channel) (missing []transport.Channel, err error) {
+	known := make(map[string]transport.Channel) // by topic
+	for _, c := range channels {
+		if have, ok := b.channel(c.Address); ok && have == c {
+			known[b.names.topic(c.Address)] = c
+		} else {
+			missing = append(missing, c)
+		}
+	}
+	if len(known) == 0 {
+		return missing, nil
+	}
+	found, err := b.ask(ctx, slices.Collect(maps.Keys(known))...)
+	if err != nil {
+		return nil, err
+	}
+	for topic, c := range known {
+		if t := found[topic]; errors.Is(t.Err, kerr.UnknownTopicOrPartition) || t.Err == nil && t.ID != b.topicID(c.Address) {
+			missing = append(missing, c)
+		}
+	}
+	return missing, nil
 }
 
 // meaning says what a failed question means for repeating.
@@ -80,7 +117,8 @@ func meaning(err error) error {
 
 func (b *Broker) declareOne(ctx context.Context, c transport.Channel) error {
 	topic := b.names.topic(c.Address)
-	found, err := b.create(ctx, topic, partitions(c), topicConfig(c))
+	config := topicConfig(c)
+	found, err := b.create(ctx, topic, partitions(c), config)
 	if err != nil {
 		return err
 	}
@@ -89,22 +127,33 @@ func (b *Broker) declareOne(ctx context.Context, c transport.Channel) error {
 		if err != nil {
 			return err
 		}
-		if ok {
-			if err := b.same(have, c, found); err != nil {
-				return err
-			}
-			break
+		if !ok {
+			have = c
 		}
-		if err := b.same(c, c, found); err != nil {
+		if err := b.same(have, c, found); err != nil {
 			return err
+		}
+		if c.Pattern == transport.Stream { // bounded, as the cluster's operator likes
+			delete(config, "retention.ms")
+			delete(config, "retention.bytes")
+		}
+		if err := b.sound(ctx, found, config); err != nil {
+			return err
+		}
+		if ok {
+			break
 		}
 		if err := b.registry.add(ctx, entryOfChannel(found.ID, c)); err != nil {
 			return err
 		}
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	old, again := b.topics[c.Address]
 	b.channels[c.Address], b.topics[c.Address] = c, found.ID
+	b.mu.Unlock()
+	if again && old != found.ID { // else the client would send to the one that was deleted
+		b.client.PurgeTopicsFromProducing(topic)
+	}
 	return nil
 }
 
@@ -117,10 +166,6 @@ func (b *Broker) same(have, want transport.Channel, found kadm.TopicDetail) erro
 	if n := len(found.Partitions); n != partitions(want) {
 		return fmt.Errorf("%w: topic %s exists with %d partitions, and is declared as a %s, which needs %d: declare as many, or use another address",
 			transport.ErrRefused, found.Topic, n, form(want), partitions(want))
-	}
-	if n := found.Partitions.NumReplicas(); b.features.Survives == "node" && n < 3 {
-		return fmt.Errorf("%w: topic %s has %d replicas, want 3, without which the loss of a node loses messages: reassign its partitions",
-			transport.ErrRefused, found.Topic, n)
 	}
 	return nil
 }

@@ -13,19 +13,23 @@
 // which its messages take in turn; a Stream without order has one, so one receiver of a group at a time. Topics are
 // created with the cluster's replication and min.insync.replicas. A copy for one group is a record like the others,
 // which the receivers of other groups pass over. Queues and Topics have no retention: what all their groups have
-// handled is deleted twice a minute. Retain of a Queue or Topic is recorded and not enforced here, as Kafka would drop
-// what is too old without a word: the layer above looks at [transport.Delivery.Accepted]. RetainBytes of a Queue or
-// Topic is recorded only. A Stream is bounded by age and size, in steps of its segments.
+// handled is deleted twice a minute. Groups are those that are registered, and every other consumer group that has
+// committed a place in the topic: so a consumer that was forgotten keeps everything until its offsets expire. Who
+// reads without committing, or in a group that our user has no right to describe, is not seen. Retain of a Queue or
+// Topic is recorded and not enforced here, as Kafka would drop what is too old without a word: the layer above looks
+// at [transport.Delivery.Accepted]. RetainBytes of a Queue or Topic is recorded only. A Stream is bounded by age and
+// size, in steps of its segments. A topic that somebody else has made is taken over if it fits; one whose settings
+// lose messages, such as cleanup.policy=compact, is refused.
 //
 // A record is a CloudEvents event in binary mode: headers "ce_" and the attribute's name, "content-type"; the record's
 // key is the envelope's. Events in structured mode are read too. What is no event is delivered all the same, so that it
 // can end among the dead letters: with an ID made of topic, partition and offset, the body as it came, and the reason
 // in the header [Malformed].
 //
-// The user needs these rights on what begins with the prefix: Create, Describe, Read, Write and Delete (for records) on
-// topics; Read, Describe and Delete on groups; Write and Describe on transactional ids; and on the cluster
-// IdempotentWrite (granted with Write to some topic) and DescribeConfigs, without which what a confirmation survives is
-// told as "process".
+// The user needs these rights on what begins with the prefix: Create, Describe, DescribeConfigs, Read, Write and Delete
+// (for records) on topics; Read, Describe and Delete on groups; Write and Describe on transactional ids; and on the
+// cluster IdempotentWrite (granted with Write to some topic) and DescribeConfigs, without which what a confirmation
+// survives is told as "process". It needs Describe, too, on the groups of others that read Queues and Topics.
 //
 // # What holds
 //
@@ -35,15 +39,15 @@
 // process, or another Broker, that repeats it stores it twice. Receipt.Position is "PARTITION:OFFSET"; as the place to
 // begin or end in a Stream of several partitions it means, in the others, the time of that message.
 //
-// Receivers are members of a consumer group: cooperative-sticky, with a session of [Session]. Marks are committed up to
-// the oldest message that is not settled, with what is settled behind it in the commit's metadata, and only as the member
-// that settled it. A partition that passes to another
-// is handed over: its deliveries are told to yield, what runs is waited for up to [transport.HandOver], its mark is
-// committed; then the group goes on. After a crash, what was not committed, a few milliseconds of settled messages, is
-// delivered again. [transport.Delivery.Valid] is false once the last confirmed heartbeat is older than [Lease].
-// Fence is the generation of the group when the partition came: each owner's is higher than the one's before it, until
-// the group is removed. A returned message comes again from memory, in its order, after a short rest of its partition;
-// the rest grows with each time.
+// Receivers are members of a consumer group: cooperative-sticky, with a session of [Session]. Marks are committed up
+// to the oldest message that is not settled, with what is settled behind it in the commit's metadata, and only as the
+// member that settled it. A partition that passes to another is handed over: its deliveries are told to yield, what
+// runs is waited for up to [transport.HandOver], its mark is committed; then the group goes on. After a crash, what
+// was not committed, a few milliseconds of settled messages, is delivered again. [transport.Delivery.Valid] is false
+// once the last confirmed heartbeat is older than [Lease]; who was expelled learns of it from the next one, a second
+// later, and then Revoked is closed. Fence is the generation of the group when the partition came: each owner's is
+// higher than the one's before it, until the group is removed. A returned message comes again from memory, in its
+// order, after a short rest of its partition; the rest grows with each time.
 //
 // A group keeps its place without members for offsets.retention.minutes of the cluster, 7 days by default. After that
 // a registered group begins again with the oldest message that is kept, and so handles some again rather than none. The
@@ -52,5 +56,7 @@
 //
 // A delayed message is moved by one of the processes that have declared something, in a transaction: it is in its
 // channel once, and not before its time by the clock of that process. When that process dies, another one begins after
-// Session. Messages are read only once their transaction has ended.
+// Session; and as messages are read only once transactions before them have ended, one that it leaves behind holds up
+// its channels for up to 10 s. What waits is in the memory of who moves it, with its body. What its channel does not
+// take, because that was deleted, is tried again for ever, about once a minute in the end.
 package kafka

@@ -17,7 +17,8 @@ import (
 // leaveLimit is how long a group is told that we leave it.
 const leaveLimit = 5 * time.Second
 
-// membership makes the client a member of the group. Partitions move one by one; the others go on meanwhile.
+// membership makes the client a member of the group. Only those partitions move that must; what it has of the others goes
+// on meanwhile.
 func (r *receiver) membership() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumerGroup(r.group),
@@ -30,7 +31,6 @@ func (r *receiver) membership() []kgo.Opt {
 		kgo.OnPartitionsAssigned(r.assigned),
 		kgo.OnPartitionsRevoked(r.revoked),
 		kgo.OnPartitionsLost(r.lost),
-		kgo.WithHooks(&r.lease),
 	}
 }
 
@@ -40,25 +40,24 @@ func (r *receiver) register(ctx context.Context) error {
 	if c.Pattern == transport.Queue {
 		return nil // begins where no place is known
 	}
-	known, err := r.b.registry.has(ctx, c.Address, r.route.Group)
-	if err != nil {
-		return err
-	}
 	for {
-		missing, err := r.missing(ctx)
+		known, err := r.b.registry.has(ctx, c.Address, r.route.Group)
 		if err != nil {
 			return err
 		}
-		if len(missing) == 0 {
-			break
-		}
+		var placed map[int32]int64 // what is left of a group that was removed does not count
 		from := origin(r.route)
-		if known { // the cluster has forgotten its place, as it does after offsets.retention.minutes without members
+		if known { // the cluster may have forgotten places, as it does after offsets.retention.minutes without members
 			from = transport.Position{Start: true}
+			if placed, err = r.b.places(ctx, r.group, r.topic); err != nil {
+				return err
+			}
 		}
-		err = r.place(ctx, missing, from)
-		if err == nil {
-			break
+		if err = r.place(ctx, placed, from); err == nil {
+			if known {
+				return nil
+			}
+			return r.b.registry.add(ctx, entryOfGroup(c.Address, r.route.Group))
 		}
 		if !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.RebalanceInProgress) {
 			return err
@@ -69,34 +68,22 @@ func (r *receiver) register(ctx context.Context) error {
 			return err
 		}
 	}
-	if known {
+}
+
+// place gives the group its place in the partitions where it has none.
+func (r *receiver) place(ctx context.Context, placed map[int32]int64, from transport.Position) error {
+	if len(placed) == partitions(r.route.Channel) {
 		return nil
 	}
-	return r.b.registry.add(ctx, entryOfGroup(c.Address, r.route.Group))
-}
-
-// missing are the partitions in which the group has no place.
-func (r *receiver) missing(ctx context.Context) (missing []int32, err error) {
-	placed, err := r.b.places(ctx, r.group, r.topic)
-	if err != nil {
-		return nil, err
-	}
-	for p := range int32(partitions(r.route.Channel)) {
-		if _, ok := placed[p]; !ok {
-			missing = append(missing, p)
-		}
-	}
-	return missing, nil
-}
-
-func (r *receiver) place(ctx context.Context, missing []int32, from transport.Position) error {
 	at, err := r.b.offsets(ctx, r.route.Channel, from, false)
 	if err != nil {
 		return err
 	}
 	var offsets kadm.Offsets
-	for _, p := range missing {
-		offsets.AddOffset(r.topic, p, at[p], -1)
+	for p, o := range at {
+		if _, ok := placed[p]; !ok {
+			offsets.AddOffset(r.topic, p, o, -1)
+		}
 	}
 	return r.b.admin.CommitAllOffsets(ctx, r.group, offsets)
 }
@@ -137,10 +124,13 @@ func (r *receiver) change(f func()) {
 	poke(r.wake)
 }
 
-// assigned is called when the group has settled who has what, also if nothing is new.
+// assigned is called when the group has settled who has what, also if nothing is new. The client fetches nothing of what
+// is new before it returns.
 func (r *receiver) assigned(_ context.Context, cl *kgo.Client, now map[string][]int32) {
-	member, generation := cl.GroupMetadata()
-	r.lease.begin()
+	member, generation, ok := r.ours(cl)
+	if !ok {
+		return
+	}
 	behind := r.before(now[r.topic])
 	r.change(func() {
 		r.member, r.generation = member, generation
@@ -158,6 +148,9 @@ func (r *receiver) assigned(_ context.Context, cl *kgo.Client, now map[string][]
 			close(r.joined)
 		}
 	})
+	ctx, cancel := r.b.alive(Lease)
+	defer cancel()
+	r.beat(ctx) // so that the lease holds from the first delivery on
 }
 
 // before is what earlier owners have settled ahead of their places. If the cluster does not say, it is handled again.
@@ -166,7 +159,7 @@ func (r *receiver) before(partitions []int32) map[int32]ahead {
 	if len(partitions) == 0 {
 		return all
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
+	ctx, cancel := r.b.alive(commitLimit)
 	defer cancel()
 	found, err := r.b.admin.FetchOffsetsForTopics(ctx, r.group, r.topic)
 	if err != nil {
@@ -182,8 +175,11 @@ func (r *receiver) before(partitions []int32) map[int32]ahead {
 
 // revoked is called before partitions pass to others in order, and when we leave. They do so when it returns.
 func (r *receiver) revoked(_ context.Context, cl *kgo.Client, gone map[string][]int32) {
+	member, generation, ok := r.ours(cl)
+	if !ok {
+		return
+	}
 	var lanes []*lane
-	member, generation := cl.GroupMetadata()
 	r.change(func() {
 		r.member, r.generation = member, generation // it is a new one, which assigned tells of only after this
 		for _, l := range r.lanes {
@@ -208,14 +204,10 @@ func (r *receiver) revoked(_ context.Context, cl *kgo.Client, gone map[string][]
 
 // lost is called when the group has expelled us: others may have everything.
 func (r *receiver) lost(context.Context, *kgo.Client, map[string][]int32) {
-	r.lease.end()
-	var lanes []*lane
 	r.mu.Lock()
-	r.generation = -1
-	lanes = slices.Clone(r.lanes)
-	for _, l := range lanes { // at once, not only when nothing is fetched
-		l.end()
-	}
+	r.endAll()
+	r.member = "" // the client forgets what it had, so that it may be another member
+	lanes := slices.Clone(r.lanes)
 	r.mu.Unlock()
 	r.drop(lanes)
 	r.stillThere()
@@ -227,7 +219,7 @@ func (r *receiver) stillThere() {
 	if c.Pattern == transport.Queue {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commitLimit)
+	ctx, cancel := r.b.alive(commitLimit)
 	defer cancel()
 	if known, err := r.b.registry.has(ctx, c.Address, r.route.Group); err == nil && !known {
 		r.fail(fmt.Errorf("the group was removed: %w", transport.ErrNotFound))

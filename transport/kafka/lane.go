@@ -38,7 +38,8 @@ type lane struct {
 // entry is a record of a lane.
 type entry struct {
 	lane   *lane
-	record *kgo.Record
+	offset int64
+	record *kgo.Record // nil once it is settled
 	state  state
 	back   uint8 // how often it was returned
 }
@@ -61,11 +62,12 @@ func newLane(r *receiver, partition int32, fence uint64) *lane {
 // add takes what was fetched. What is for other groups, and the marks of transactions, need no settling.
 func (l *lane) add(records []*kgo.Record) {
 	for _, r := range records {
-		e := &entry{lane: l, record: r}
+		e := &entry{lane: l, offset: r.Offset}
 		if r.Attrs.IsControl() || l.receiver.foreign(r) || l.before.has(r.Offset) {
 			e.state = settled
 			l.version++
 		} else {
+			e.record = r
 			l.waiting += size(r)
 		}
 		l.entries = append(l.entries, e)
@@ -74,7 +76,28 @@ func (l *lane) add(records []*kgo.Record) {
 }
 
 // size is about what a record takes of this process's memory.
-func size(r *kgo.Record) int { return len(r.Value) + 512 }
+func size(r *kgo.Record) int {
+	n := 512 + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += 64 + len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+// span is from the oldest entry to the last one. A lane does not go further ahead of one that is not settled than what
+// its place can tell.
+func (l *lane) span() int64 {
+	if len(l.entries) == 0 {
+		return 0
+	}
+	return l.entries[len(l.entries)-1].offset - l.entries[0].offset
+}
+
+// full reports whether nothing more is to be fetched for now.
+func (l *lane) full() bool { return l.waiting >= fullBytes || l.span() >= maxAhead*8 }
+
+// wants reports whether there is room for more.
+func (l *lane) wants() bool { return l.waiting < lowBytes && l.span() < maxAhead*8 && !l.over.Load() }
 
 // take is the next entry to hand out, nil if there is none now.
 func (l *lane) take(now time.Time) *entry {
@@ -86,7 +109,7 @@ func (l *lane) take(now time.Time) *entry {
 		if e.state != waits {
 			continue
 		}
-		if l.beyond(e.record) {
+		if l.beyond(e.record) || e.offset-l.entries[0].offset >= maxAhead*8 {
 			return nil
 		}
 		e.state = handed
@@ -115,7 +138,7 @@ func (l *lane) land(e *entry, o transport.Outcome, now time.Time) {
 		return
 	}
 	if o == transport.Done {
-		e.state = settled
+		e.state, e.record = settled, nil
 		l.version++
 		l.advance()
 		return
@@ -147,7 +170,7 @@ func (l *lane) advance() {
 	if n == 0 {
 		return
 	}
-	l.mark = l.entries[n-1].record.Offset + 1
+	l.mark = l.entries[n-1].offset + 1
 	clear(l.entries[:n])
 	l.entries = l.entries[n:]
 	l.next = max(l.next-n, 0)
@@ -157,12 +180,12 @@ func (l *lane) advance() {
 func (l *lane) place() (offset int64, behind ahead) {
 	offset = l.mark
 	if offset < 0 && len(l.entries) > 0 {
-		offset = l.entries[0].record.Offset
+		offset = l.entries[0].offset
 	}
 	behind.base = offset
 	for _, e := range l.entries {
 		if e.state == settled {
-			behind.add(e.record.Offset)
+			behind.add(e.offset)
 		}
 	}
 	return offset, behind

@@ -42,8 +42,8 @@ func TestTheMarkNeverPassesWhatIsNotSettled(t *testing.T) {
 			case "take":
 				now = now.Add(time.Hour) // whatever rests has rested
 				if e := l.take(now); e != nil {
-					if len(out) > 0 && slices.ContainsFunc(all, func(x *entry) bool { return x.state == waits && x.record.Offset < e.record.Offset }) {
-						t.Fatalf("took offset %d while an older one waits", e.record.Offset)
+					if len(out) > 0 && slices.ContainsFunc(all, func(x *entry) bool { return x.state == waits && x.offset < e.offset }) {
+						t.Fatalf("took offset %d while an older one waits", e.offset)
 					}
 					out = append(out, e)
 				}
@@ -57,24 +57,24 @@ func TestTheMarkNeverPassesWhatIsNotSettled(t *testing.T) {
 				if rapid.Bool().Draw(t, "back") {
 					o = transport.Return
 				} else {
-					settledOffsets[e.record.Offset] = true
+					settledOffsets[e.offset] = true
 				}
 				e.state = settled
 				l.land(e, o, now)
 			}
 			want := int64(-1)
 			for _, e := range all {
-				if !settledOffsets[e.record.Offset] {
+				if !settledOffsets[e.offset] {
 					break
 				}
-				want = e.record.Offset + 1
+				want = e.offset + 1
 			}
 			if l.mark != want {
 				t.Fatalf("mark = %d; want %d, what follows the settled prefix", l.mark, want)
 			}
 			if _, behind := l.place(); want >= 0 {
 				for _, e := range all {
-					if o := e.record.Offset; o >= want && behind.has(o) != settledOffsets[o] {
+					if o := e.offset; o >= want && behind.has(o) != settledOffsets[o] {
 						t.Fatalf("what goes with the mark has offset %d = %v; want %v", o, behind.has(o), settledOffsets[o])
 					}
 				}
@@ -84,6 +84,53 @@ func TestTheMarkNeverPassesWhatIsNotSettled(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestALaneDoesNotGrowBehindAMessageThatHangs(t *testing.T) {
+	t.Parallel()
+	l := newLane(testReceiver(), 0, 1)
+	fetched := int64(0)
+	var head *entry
+	work := func() {
+		for e := l.take(time.Now()); e != nil; e = l.take(time.Now()) {
+			if head == nil {
+				head = e
+				continue
+			}
+			e.state = settled
+			l.land(e, transport.Done, time.Now())
+		}
+	}
+	for range 1000 {
+		if l.full() {
+			break
+		}
+		var all []*kgo.Record
+		for range 500 {
+			all = append(all, &kgo.Record{Offset: fetched, Value: make([]byte, 100)})
+			fetched++
+		}
+		l.add(all)
+		work()
+	}
+	if got := len(l.entries); !l.full() || l.wants() || got > maxAhead*8+500 {
+		t.Errorf("full %v, wants %v, %d entries; want a full lane of about %d", l.full(), l.wants(), got, maxAhead*8)
+	}
+	kept := 0
+	for _, e := range l.entries {
+		if e.record != nil {
+			kept++
+		}
+	}
+	if _, behind := l.place(); kept > 501 || behind.has(fetched-1) && len(behind.bits) > maxAhead {
+		t.Errorf("%d records kept; want the one that hangs and those that cannot be told with its place", kept)
+	}
+	head.state = settled
+	l.land(head, transport.Done, time.Now())
+	work()
+	if !l.wants() || l.mark != fetched {
+		t.Errorf("wants %v, mark %d; want true, %d once it is settled", l.wants(), l.mark, fetched)
+	}
 }
 
 func TestWhatIsForOtherGroupsAndMarksOfTransactionsNeedNoSettling(t *testing.T) {
@@ -111,7 +158,7 @@ func TestALaneRestsLongerAfterEachReturn(t *testing.T) {
 	var rests []time.Duration
 	for range 9 {
 		e := l.take(now)
-		if e == nil || e.record.Offset != 0 {
+		if e == nil || e.offset != 0 {
 			t.Fatalf("take = %v; want the returned record again, before the next", e)
 		}
 		e.state = settled

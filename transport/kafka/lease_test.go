@@ -1,19 +1,12 @@
 package kafka
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
-
-// answer is a round trip that took so long.
-func answer(l *lease, key int16, took time.Duration, err error) {
-	time.Sleep(took)
-	l.OnBrokerE2E(kgo.BrokerMetadata{}, key, kgo.BrokerE2E{TimeToWrite: took, ReadErr: err})
-}
 
 func TestALeaseHoldsFromTheLastConfirmedHeartbeat(t *testing.T) {
 	t.Parallel()
@@ -22,45 +15,72 @@ func TestALeaseHoldsFromTheLastConfirmedHeartbeat(t *testing.T) {
 		if l.holds() {
 			t.Error("the zero lease holds; want it not to")
 		}
-		answer(&l, syncKey, 10*time.Millisecond, nil)
-		if l.holds() {
-			t.Error("a lease holds before the membership has begun; want it not to")
+		sent := time.Now()
+		time.Sleep(time.Second)
+		l.confirm(sent)
+		time.Sleep(Lease - time.Second - time.Nanosecond)
+		if !l.holds() {
+			t.Error("a lease does not hold just before it is over; want it to")
 		}
-		l.begin()
-		for range 60 { // heartbeats, each of which takes a while
-			answer(&l, heartbeatKey, time.Second, nil)
-			time.Sleep(heartbeat)
-			if !l.holds() {
-				t.Fatal("a lease does not hold while heartbeats are answered; want it to")
-			}
-		}
-		answer(&l, heartbeatKey, time.Second, errors.New("connection reset"))
-		answer(&l, 1, time.Second, nil) // a fetch proves no membership
-		time.Sleep(Lease)
+		time.Sleep(time.Nanosecond)
 		if l.holds() {
-			t.Error("a lease holds without answers; want it to end")
+			t.Error("a lease holds although the last confirmed heartbeat was sent so long ago; want it to end")
+		}
+		l.confirm(time.Now())
+		if l.end(); l.holds() {
+			t.Error("a lease holds after its end; want it not to")
 		}
 	})
 }
 
-func TestTheFirstAnswerAfterAFreezeConfirmsNothing(t *testing.T) {
+func TestAMemberEndsItsLanesWhenTheClusterKnowsItNoMore(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var l lease
-		answer(&l, syncKey, 0, nil)
-		l.begin()
-		answer(&l, heartbeatKey, time.Second, nil)
-		answer(&l, heartbeatKey, time.Second, nil)
-		time.Sleep(20 * time.Second) // frozen; expelled meanwhile
-		answer(&l, heartbeatKey, time.Millisecond, nil)
-		if l.holds() {
-			t.Error("a lease holds after the first heartbeat that follows a freeze; want it to wait until its answer was a good one")
-		}
-		l.end()
-		answer(&l, syncKey, time.Millisecond, nil)
-		l.begin()
-		if !l.holds() {
-			t.Error("a lease does not hold after joining again; want it to")
-		}
-	})
+	for _, c := range []struct {
+		name    string
+		member  string // which had sent the heartbeats
+		answers []error
+		ended   bool
+		holds   bool
+	}{
+		{"confirmed", "m", []error{nil}, false, true},
+		{"confirmed while the group rebalances", "m", []error{kerr.RebalanceInProgress}, false, true},
+		{"unknown", "m", []error{nil, kerr.UnknownMemberID}, true, false},
+		{"fenced", "m", []error{nil, kerr.FencedInstanceID}, true, false},
+		{"a generation is over", "m", []error{nil, kerr.IllegalGeneration}, false, true},
+		{"a generation is over, and we learn of none", "m", []error{nil, kerr.IllegalGeneration, kerr.IllegalGeneration}, true, false},
+		{"confirmed after its end", "m", []error{kerr.UnknownMemberID, nil}, true, false},
+		{"another member is unknown", "was", []error{kerr.UnknownMemberID, nil}, false, false},
+		{"the coordinator is away", "m", []error{kerr.CoordinatorLoadInProgress}, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := testReceiver()
+			r.member, r.generation = "m", 3
+			l := newLane(r, 0, 3)
+			r.lanes = []*lane{l}
+			for _, err := range c.answers {
+				r.beaten(c.member, 3, err, time.Now())
+			}
+			if got := l.over.Load(); got != c.ended || r.lease.holds() != c.holds {
+				t.Errorf("lane ended %v, lease holds %v; want %v, %v", got, r.lease.holds(), c.ended, c.holds)
+			}
+		})
+	}
+}
+
+func TestAClientThatBecomesAnotherMemberIsReplaced(t *testing.T) {
+	t.Parallel()
+	r := testReceiver()
+	if r.another("m") {
+		t.Error("another = true for the first membership; want false")
+	}
+	r.member, r.generation = "m", 3
+	l := newLane(r, 0, 3)
+	r.lanes = []*lane{l}
+	if r.another("m") || l.over.Load() {
+		t.Error("another = true for the same member; want false, and its lanes as they were")
+	}
+	if !r.another("n") || !l.over.Load() || !r.renewing || r.generation >= 0 {
+		t.Error("another member goes on with the lanes; want them ended without a commit, and another client")
+	}
 }

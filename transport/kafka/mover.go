@@ -68,7 +68,7 @@ func (m *mover) run() {
 		})
 		cl.AllowRebalance()
 	}
-	leave, stop := context.WithTimeout(context.Background(), leaveLimit)
+	leave, stop := m.b.alive(leaveLimit)
 	defer stop()
 	_ = cl.LeaveGroupContext(leave) // else the group expels us after Session
 	cl.CloseAllowingRebalance()
@@ -103,6 +103,8 @@ func (m *mover) gone(_ context.Context, _ *kgo.Client, lost map[string][]int32) 
 		select {
 		case <-c.ended:
 		case <-limit: // its transactions end when its successor begins
+			return
+		case <-m.b.dead:
 			return
 		}
 	}

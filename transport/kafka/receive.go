@@ -129,6 +129,7 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 		}
 		options = append(options, r.membership()...)
 	}
+	r.options = options
 	var err error
 	r.client, err = r.b.options.client(options...)
 	return err
@@ -146,12 +147,23 @@ func useless(err error) bool {
 // until is ctx, ended by Close as well.
 func (b *Broker) until(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
+	b.endWith(ctx, cancel, b.closing)
+	return ctx, cancel
+}
+
+// alive is for what goes on while Close waits, but no longer: it ends when Close does, and after limit.
+func (b *Broker) alive(limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	b.endWith(ctx, cancel, b.dead)
+	return ctx, cancel
+}
+
+func (b *Broker) endWith(ctx context.Context, cancel context.CancelFunc, end <-chan struct{}) {
 	b.users.Go(func() {
 		select {
-		case <-b.closing:
+		case <-end:
 			cancel()
 		case <-ctx.Done():
 		}
 	})
-	return ctx, cancel
 }

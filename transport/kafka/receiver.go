@@ -12,8 +12,8 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// receiver runs one Receive. Its loop hands out; a second goroutine fetches; a third one commits; and the client calls
-// back when partitions come and go.
+// receiver runs one Receive. Its loop hands out; a second goroutine fetches; a third one commits; a fourth one sees to it
+// that we are a member; and the client calls back when partitions come and go.
 type receiver struct {
 	b      *Broker
 	route  transport.Route
@@ -21,7 +21,6 @@ type receiver struct {
 	group  string // the consumer group; "" = a reader
 	credit *transport.Credit
 	take   func(*transport.Delivery)
-	client *kgo.Client
 	lease  lease
 	bounds map[int32]int64 // of Until, by partition; nil = not known yet, or there is none
 
@@ -34,13 +33,17 @@ type receiver struct {
 	committing sync.Mutex // held while committing, so that one comes after the other
 
 	gate sync.Mutex // held while fetching, and while lanes come and go: what was fetched for a lane never gets into its successor
-	end  context.CancelFunc
 
-	mu         sync.Mutex // guards what follows, and the lanes
+	options []kgo.Opt // of client
+
+	mu         sync.Mutex  // guards what follows, and the lanes
+	client     *kgo.Client // of fetch, which alone changes it
+	renewing   bool        // client is to be changed
 	lanes      []*lane
 	first      int // the lane that is next to hand out
 	member     string
 	generation int32 // of our membership; -1 = none
+	outdated   int32 // a generation that the cluster did not know any longer; 0 = none
 	unsettled  int
 	stopping   bool
 	changing   int // who wait for gate to change the lanes
@@ -85,17 +88,22 @@ func (r *receiver) foreign(record *kgo.Record) bool {
 // was handed out is.
 func (r *receiver) run(ctx context.Context) error {
 	life, cancel := context.WithCancel(context.Background())
-	r.end = cancel
-	var helpers sync.WaitGroup
-	defer helpers.Wait()
 	defer cancel()
+	var helpers sync.WaitGroup
 	helpers.Go(func() { r.fetch(life) })
 	if !r.reader() {
 		helpers.Go(func() { r.keepCommitting(life) })
+		helpers.Go(func() { r.keepBeating(life) })
 	}
-	defer r.release()
-	defer r.abandon()
-	return r.loop(ctx)
+	err := r.loop(ctx)
+	r.abandon()
+	cancel()
+	helpers.Wait()
+	if !r.reader() {
+		r.insist(nil)
+	}
+	r.leave()
+	return err
 }
 
 func (r *receiver) loop(ctx context.Context) error {
@@ -244,6 +252,9 @@ func (r *receiver) settle(e *entry, o transport.Outcome) {
 	e.state = settled
 	l.land(e, o, time.Now())
 	r.unsettled--
+	if l.paused { // the oldest may have held it up
+		r.feed()
+	}
 	if l.version != l.committed {
 		poke(r.dirty)
 	}
@@ -253,11 +264,12 @@ func (r *receiver) settle(e *entry, o transport.Outcome) {
 // fetch brings what the cluster has to the lanes, until ctx is done.
 func (r *receiver) fetch(ctx context.Context) {
 	for ctx.Err() == nil {
+		r.renew()
 		r.mu.Lock()
 		poll, cancel := context.WithCancel(ctx)
 		r.interrupt = cancel
-		wanted := r.changing == 0 && r.want()
-		if r.changing > 0 {
+		wanted := r.changing == 0 && !r.renewing && r.want()
+		if r.changing > 0 || r.renewing {
 			cancel()
 		}
 		r.mu.Unlock()
@@ -286,7 +298,7 @@ func (r *receiver) want() bool {
 		return false
 	}
 	for _, l := range r.lanes {
-		if l.waiting < lowBytes {
+		if l.wants() {
 			return true
 		}
 	}
@@ -306,7 +318,7 @@ func (r *receiver) arrived(fs kgo.Fetches) {
 	moved := false
 	fs.EachPartition(func(p kgo.FetchTopicPartition) {
 		l := r.lane(p.Partition)
-		if l == nil || len(p.Records) == 0 {
+		if l == nil || l.over.Load() || len(p.Records) == 0 {
 			return
 		}
 		l.add(p.Records)
@@ -325,10 +337,10 @@ func (r *receiver) feed() {
 	var pause, resume []int32
 	for _, l := range r.lanes {
 		switch {
-		case !l.paused && l.waiting >= fullBytes:
+		case !l.paused && l.full():
 			l.paused = true
 			pause = append(pause, l.partition)
-		case l.paused && l.waiting < lowBytes:
+		case l.paused && l.wants():
 			l.paused = false
 			resume = append(resume, l.partition)
 		}
@@ -358,23 +370,11 @@ func (r *receiver) abandon() {
 	defer r.mu.Unlock()
 	r.stopping = true
 	if r.unsettled == 0 && r.failure == nil {
-		return // release commits the rest
+		return // run commits the rest
 	}
 	for _, l := range r.lanes {
 		l.end()
 	}
-}
-
-// release leaves the group and frees the client.
-func (r *receiver) release() {
-	if !r.reader() {
-		r.insist(nil)
-		ctx, cancel := context.WithTimeout(context.Background(), leaveLimit)
-		defer cancel()
-		_ = r.client.LeaveGroupContext(ctx) // else the group expels us after Session
-	}
-	r.end()
-	r.client.Close()
 }
 
 // poke wakes who waits for c, which has capacity 1.

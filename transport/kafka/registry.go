@@ -113,7 +113,7 @@ func (g *registry) catchUp(ctx context.Context) error {
 	topic := g.b.names.registry()
 	if g.client == nil {
 		config := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-		if _, err := g.b.create(ctx, topic, 1, config); err != nil {
+		if err := g.b.make(ctx, topic, 1, config); err != nil {
 			return err
 		}
 		cl, err := g.b.options.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))

@@ -86,7 +86,7 @@ func rights(t *testing.T, s *servers.Server, adm *kadm.Client) {
 	const prefix = "rights"
 	for _, acl := range []*kadm.ACLBuilder{
 		kadm.NewACLs().Allow("User:"+alice).AllowHosts().ResourcePatternType(kadm.ACLPatternPrefixed).
-			Topics(prefix+".").Operations(kadm.OpCreate, kadm.OpDescribe, kadm.OpRead, kadm.OpWrite, kadm.OpDelete),
+			Topics(prefix+".").Operations(kadm.OpCreate, kadm.OpDescribe, kadm.OpDescribeConfigs, kadm.OpRead, kadm.OpWrite, kadm.OpDelete),
 		kadm.NewACLs().Allow("User:"+alice).AllowHosts().ResourcePatternType(kadm.ACLPatternPrefixed).
 			Groups(prefix+".").Operations(kadm.OpRead, kadm.OpDescribe, kadm.OpDelete),
 		kadm.NewACLs().Allow("User:"+alice).AllowHosts().ResourcePatternType(kadm.ACLPatternPrefixed).

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,6 +21,7 @@ type call struct {
 	flights  []*flight           // nil where the outcome is known or another flight's
 	open     int
 	known    chan struct{}
+	over     atomic.Bool // it no longer waits; for who must not wait for mu
 }
 
 // errOpen stands for an outcome until it is known.
@@ -158,6 +160,7 @@ func (c *call) finish(a *adrift, batch []*transport.Envelope, why error) []trans
 	defer c.mu.Unlock()
 	receipts := c.receipts
 	c.receipts = nil
+	c.over.Store(true)
 	for n, e := range batch {
 		if f := c.flights[n]; f != nil {
 			f.identity = identity(e)

@@ -25,6 +25,13 @@ func TestARepeatOfWhatIsAdriftWaitsForTheFirst(t *testing.T) {
 	if a.join(&flight{call: other}, redrive) {
 		t.Error("join = true for another copy; want false")
 	}
+	given := newCall(1) // up, like those before it
+	a.join(&flight{call: given}, e)
+	given.finish(&a, []*transport.Envelope{e}, context.Canceled)
+	a.join(&flight{call: newCall(1)}, e)
+	if n := len(f.twins); n != 2 {
+		t.Errorf("%d repeats are kept; want 2, those that wait", n)
+	}
 	a.land(f, transport.Receipt{Position: "0:7"})
 	<-again.known
 	if r := again.finish(&a, []*transport.Envelope{e}, nil); r[0].Err != nil || r[0].Position != "0:7" {

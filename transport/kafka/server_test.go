@@ -25,12 +25,15 @@ func TestOnAServer(t *testing.T) {
 		test func(t *testing.T, s *servers.Server)
 	}{
 		{"a topic with fewer partitions than declared is refused", fewerPartitions},
+		{"a topic with settings that lose messages is refused", losing},
 		{"what is handled is deleted, and what is not stays", sweeping},
+		{"a channel that was deleted can be declared again", deleted},
 		{"a stranger's records are delivered", strangers},
 		{"a delayed message can be cancelled", cancelling},
 		{"a delayed message is moved once and survives its mover", delaying},
 		{"a removed group ends its receivers", removing},
 		{"a partition is handed over in order", handOver},
+		{"an expelled member ends at once and comes back", expelled},
 		{"a group begins where it was told", beginning},
 		{"a lane that is stuck does not stop the others", stuckLane},
 		{"a position is a place in all partitions", positions},
@@ -54,27 +57,6 @@ func raw(t testing.TB, s *servers.Server, o ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-func fewerPartitions(t *testing.T, s *servers.Server) {
-	prefix := prefix()
-	b := open(t, s, prefix)
-	if _, err := kadm.NewClient(raw(t, s)).CreateTopic(t.Context(), 3, 1, nil, prefix+".orders.v1.placed"); err != nil {
-		t.Fatal(err)
-	}
-	c := transport.Channel{Address: "orders.v1.placed", Pattern: transport.Topic, Partitions: 5}
-	err := b.Declare(t.Context(), []transport.Channel{c})
-	if !errors.Is(err, transport.ErrRefused) || !strings.Contains(err.Error(), "with 3 partitions") || !strings.Contains(err.Error(), "topic of 5 partitions") {
-		t.Errorf("Declare = %v; want ErrRefused, naming 3 partitions and a topic of 5", err)
-	}
-	if err := b.Receive(t.Context(), transport.Route{Channel: c, Group: "g"}, func(*transport.Delivery) {}); !errors.Is(err, transport.ErrRefused) {
-		t.Errorf("Receive = %v; want ErrRefused, as going on is useless", err)
-	}
-	if r := b.Send(t.Context(), []*transport.Envelope{envelope(c, "k")}); !errors.Is(r[0].Err, transport.ErrRefused) {
-		t.Errorf("receipt = %v; want ErrRefused", r[0].Err)
-	}
-	c.Partitions = 3 // what somebody made is taken over if it fits
-	declare(t, b, c)
-}
-
 func sweeping(t *testing.T, s *servers.Server) {
 	prefix := prefix()
 	b := open(t, s, prefix)
@@ -83,9 +65,11 @@ func sweeping(t *testing.T, s *servers.Server) {
 	nobody := transport.Channel{Address: "swept.v1.nobody", Pattern: transport.Topic, Partitions: 1}
 	queue := transport.Channel{Address: "swept.v1.queue", Pattern: transport.Queue, Partitions: 1}
 	stream := transport.Channel{Address: "swept.v1.stream", Pattern: transport.Stream, Partitions: 1}
-	declare(t, b, topic, nobody, queue, stream)
+	deleted := transport.Channel{Address: "swept.v1.deleted", Pattern: transport.Topic, Partitions: 1}
+	shared := transport.Channel{Address: "swept.v1.shared", Pattern: transport.Topic, Partitions: 1}
+	declare(t, b, topic, nobody, queue, stream, deleted, shared)
 	fast, slow := receive(t, b, transport.Route{Channel: topic, Group: "fast"}), receive(t, b, transport.Route{Channel: topic, Group: "slow"})
-	for _, c := range []transport.Channel{topic, nobody, queue, stream} {
+	for _, c := range []transport.Channel{topic, nobody, queue, stream, shared} {
 		for range 10 {
 			send(t, b, envelope(c, "k"))
 		}
@@ -98,10 +82,18 @@ func sweeping(t *testing.T, s *servers.Server) {
 	}
 	slow.cancel()
 	<-slow.ended
-	if err := kafka.Sweep(t.Context(), b); err != nil {
-		t.Fatalf("sweeping: %v", err)
+	var stranger kadm.Offsets // of a group that is not Parley's
+	stranger.AddOffset(prefix+"."+shared.Address, 0, 2, -1)
+	if err := admin.CommitAllOffsets(t.Context(), "analytics-"+prefix, stranger); err != nil {
+		t.Fatal(err)
 	}
-	for c, want := range map[transport.Channel]int64{topic: 4, nobody: 10, queue: 0, stream: 0} {
+	if _, err := admin.DeleteTopics(t.Context(), prefix+"."+deleted.Address); err != nil {
+		t.Fatal(err)
+	}
+	if err := kafka.Sweep(t.Context(), b); err == nil || !strings.Contains(err.Error(), deleted.Address) {
+		t.Errorf("sweeping = %v; want an error about the topic that was deleted, and the others swept", err)
+	}
+	for c, want := range map[transport.Channel]int64{topic: 4, nobody: 10, queue: 0, stream: 0, shared: 2} {
 		name := prefix + "." + c.Address
 		starts, err := admin.ListStartOffsets(t.Context(), name)
 		if err != nil {
@@ -141,7 +133,8 @@ func strangers(t *testing.T, s *servers.Server) {
 }
 
 func removing(t *testing.T, s *servers.Server) {
-	b := open(t, s, prefix())
+	prefix := prefix()
+	b := open(t, s, prefix)
 	c := transport.Channel{Address: "groups.v1.topic", Pattern: transport.Topic}
 	declare(t, b, c)
 	if _, _, err := b.Backlog(t.Context(), c, "g"); !errors.Is(err, transport.ErrNotFound) {
@@ -180,6 +173,20 @@ func removing(t *testing.T, s *servers.Server) {
 		t.Errorf("the new group got %s; want %s, what came after it was made", got[0], after.ID)
 	}
 	y.stop()
+	var left kadm.Offsets // by a removal that got no further than the registry
+	for p := range int32(kafka.UnorderedPartitions) {
+		left.AddOffset(prefix+"."+c.Address, p, 0, -1)
+	}
+	if err := kadm.NewClient(raw(t, s)).CommitAllOffsets(t.Context(), prefix+"."+c.Address+".h", left); err != nil {
+		t.Fatal(err)
+	}
+	z := receive(t, b, transport.Route{Channel: c, Group: "h"})
+	last := envelope(c, "")
+	send(t, b, last)
+	if got := z.done(1); got[0] != last.ID {
+		t.Errorf("a group that is new again got %s; want %s, what came after it was made", got[0], last.ID)
+	}
+	z.stop()
 }
 
 func handOver(t *testing.T, s *servers.Server) {
@@ -187,11 +194,7 @@ func handOver(t *testing.T, s *servers.Server) {
 	first, second := open(t, s, prefix), open(t, s, prefix)
 	c := transport.Channel{Address: "handed.v1.queue", Pattern: transport.Queue, Partitions: 2}
 	declare(t, first, c)
-	keys := []string{"", ""} // one of each partition
-	for i := range 100 {
-		k := fmt.Sprint("k", i)
-		keys[c.Partition(k)] = k
-	}
+	keys := keysOf(c)
 	for range 3 {
 		send(t, first, envelope(c, keys[0]), envelope(c, keys[1]))
 	}
@@ -270,11 +273,7 @@ func stuckLane(t *testing.T, s *servers.Server) {
 	b := open(t, s, prefix())
 	c := transport.Channel{Address: "stuck.v1.queue", Pattern: transport.Queue, Partitions: 2}
 	declare(t, b, c)
-	keys := []string{"", ""}
-	for i := range 100 {
-		k := fmt.Sprint("k", i)
-		keys[c.Partition(k)] = k
-	}
+	keys := keysOf(c)
 	var batch []*transport.Envelope
 	for range 3000 { // of partition 0: more than may wait in memory
 		e := envelope(c, keys[0])

@@ -36,5 +36,6 @@ func target(s *servers.Server) transporttest.Target[transporttest.Site] {
 
 func TestKafkaKeepsThePromisesOfABroker(t *testing.T) {
 	o := transporttest.Options{Full: os.Getenv("PARLEY_CONFORM") == "full"}
-	transporttest.Run(t, target(server(t, nil)), o)
+	target := target(server(t, nil))
+	transporttest.Record(t, target, transporttest.Run(t, target, o))
 }

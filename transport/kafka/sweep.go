@@ -2,10 +2,12 @@ package kafka
 
 import (
 	"context"
-	"math"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/parley-io/parley/transport"
 )
@@ -24,80 +26,127 @@ func (b *Broker) keepSweeping() {
 		case <-ctx.Done():
 			return
 		}
-		try, stop := context.WithTimeout(ctx, answerLimit)
-		_ = b.sweep(try) // what is not deleted now is the next time
-		stop()
+		_ = b.sweep(ctx) // what is not deleted now is the next time
 	}
 }
 
-// sweep deletes from Queues and Topics what every group has handled. What a Topic has without groups is for nobody. The
-// order of the questions matters: a group that is not registered yet when they are asked begins behind the ends.
+// sweep deletes from Queues and Topics what every group has handled, also one that is not Parley's. What a Topic has
+// without groups is for nobody. The order of the questions matters: a group that is not registered yet when they are
+// asked begins behind the ends.
 func (b *Broker) sweep(ctx context.Context) error {
 	var channels []transport.Channel
-	var topics []string
 	b.mu.Lock()
 	for _, c := range b.channels {
 		if c.Pattern != transport.Stream {
 			channels = append(channels, c)
-			topics = append(topics, b.names.topic(c.Address))
 		}
 	}
 	b.mu.Unlock()
 	if len(channels) == 0 {
 		return nil
 	}
-	ends, err := b.admin.ListCommittedOffsets(ctx, topics...)
-	if err != nil {
-		return err
+	ends := make(map[string]map[int32]int64)
+	var errs []error
+	fail := func(c transport.Channel, err error) { errs = append(errs, fmt.Errorf("sweep %s: %w", c.Address, err)) }
+	for _, c := range channels {
+		end, err := b.stable(ctx, c)
+		if err != nil { // it was deleted, or its leader is away: that must not stop the others
+			fail(c, err)
+			continue
+		}
+		ends[c.Address] = end
 	}
-	groups, err := b.registry.of(ctx, channels)
+	registered, placed, err := b.groups(ctx, channels)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, fmt.Errorf("sweep: %w", err))...)
 	}
-	starts, err := b.admin.ListStartOffsets(ctx, topics...)
+	for _, c := range channels {
+		if end, ok := ends[c.Address]; ok {
+			if err := b.discard(ctx, c, handled(b.names, c, registered[c.Address], placed, end)); err != nil {
+				fail(c, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stable are the ends of a channel's partitions.
+func (b *Broker) stable(ctx context.Context, c transport.Channel) (map[int32]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	topic := b.names.topic(c.Address)
+	return listed(c, topic)(b.admin.ListCommittedOffsets(ctx, topic))
+}
+
+// discard deletes what is before upTo.
+func (b *Broker) discard(ctx context.Context, c transport.Channel, upTo map[int32]int64) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	topic := b.names.topic(c.Address)
+	starts, err := listed(c, topic)(b.admin.ListStartOffsets(ctx, topic))
 	if err != nil {
 		return err
 	}
 	var handled kadm.Offsets
-	for _, c := range channels {
-		topic := b.names.topic(c.Address)
-		upTo, err := b.handled(ctx, c, groups[c.Address])
-		if err != nil {
-			return err
-		}
-		for p := range int32(partitions(c)) {
-			start, _ := starts.Lookup(topic, p)
-			end, ok := ends.Lookup(topic, p)
-			if to := min(end.Offset, upTo(p)); ok && end.Err == nil && start.Err == nil && to > start.Offset {
-				handled.AddOffset(topic, p, to, -1)
-			}
+	for p, to := range upTo {
+		if to > starts[p] {
+			handled.AddOffset(topic, p, to, -1)
 		}
 	}
 	if len(handled) == 0 {
 		return nil
 	}
-	_, err = b.admin.DeleteRecords(ctx, handled)
+	answer, err := b.admin.DeleteRecords(ctx, handled)
+	if err == nil {
+		err = answer.Error()
+	}
 	return err
 }
 
-// handled says how far all groups of a channel have come in each partition.
-func (b *Broker) handled(ctx context.Context, c transport.Channel, groups []string) (func(partition int32) int64, error) {
+// groups are those that are registered for channels, by address, and the places of all consumer groups of the cluster
+// that we may know of, by name.
+func (b *Broker) groups(ctx context.Context, channels []transport.Channel) (map[string][]string, kadm.FetchOffsetsResponses, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	registered, err := b.registry.of(ctx, channels)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := b.admin.ListGroups(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	placed := b.admin.FetchManyOffsets(ctx, all.Groups()...)
+	for name, g := range placed {
+		switch {
+		case errors.Is(g.Err, kerr.GroupIDNotFound): // it was removed meanwhile
+			delete(placed, name)
+		case g.Err != nil:
+			return nil, nil, fmt.Errorf("places of group %s: %w", name, g.Err)
+		}
+	}
+	return registered, placed, nil
+}
+
+// handled says how far every group has come in each partition of a channel: those that are registered, which have
+// handled nothing where they have no place, and all others that have one.
+func handled(n names, c transport.Channel, registered []string, placed kadm.FetchOffsetsResponses, ends map[int32]int64) map[int32]int64 {
 	if c.Pattern == transport.Queue {
-		groups = []string{""}
+		registered = []string{""}
 	}
-	var all []map[int32]int64
-	for _, g := range groups {
-		placed, err := b.places(ctx, b.names.group(c, g), b.names.topic(c.Address))
-		if err != nil {
-			return nil, err
+	upTo := make(map[int32]int64)
+	for p, end := range ends {
+		for _, g := range registered {
+			if o, ok := placed[n.group(c, g)].Fetched.Lookup(n.topic(c.Address), p); !ok || o.At < 0 {
+				end = 0
+			}
 		}
-		all = append(all, placed)
+		for _, g := range placed {
+			if o, ok := g.Fetched.Lookup(n.topic(c.Address), p); ok && (o.At >= 0 || o.Err != nil) {
+				end = min(end, max(o.At, 0)) // nothing is deleted while a place is not known
+			}
+		}
+		upTo[p] = end
 	}
-	return func(p int32) int64 {
-		to := int64(math.MaxInt64)
-		for _, placed := range all {
-			to = min(to, placed[p]) // nothing where it has no place
-		}
-		return to
-	}, nil
+	return upTo
 }

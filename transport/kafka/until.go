@@ -39,6 +39,8 @@ func (r *receiver) bound(partition int32) int64 {
 // reached reports whether everything before Until is settled: by this receiver, and in a group by the others too. What
 // cannot be asked is asked again.
 func (r *receiver) reached(ctx context.Context) bool {
+	ctx, stop := r.b.until(ctx)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	if r.bind(ctx) != nil || r.bounds == nil {
