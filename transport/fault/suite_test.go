@@ -26,8 +26,8 @@ func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
 	for name, rules := range map[string]string{"no rules": "", "rules about others": harmless} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.Run(t, transporttest.Target[transporttest.Site]{
-				Name:     "fault around mem",
-				Virtual:  true,
+				Name:    "fault around mem",
+				Virtual: true,
 				Declared: map[int]string{
 					2:  "the broker inside is memory of this process",
 					22: "the broker inside gives back at once what is returned",
