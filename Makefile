@@ -5,6 +5,8 @@ TOOLS := $(CURDIR)/.tools
 LINT_VERSION := v2.15.0
 LINT := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 SERVERS := $(GO) run ./internal/servers/run
+# What runs without servers of brokers.
+SERVERLESS = $$($(GO) list ./... | grep -v -e /internal/servers -e /transport/rabbitmq -e /transport/kafka)
 
 .PHONY: all build quick check test services services-stop crash bench lint clean
 
@@ -17,7 +19,7 @@ quick: ## before each commit, under three minutes
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt -w these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	@echo "without the tests that need servers of brokers; make test has them"
-	$(GO) test -short -skip 'RabbitMQ|Kafka|NATSServer|TLS' $$($(GO) list ./... | grep -v -e /internal/servers -e /transport/rabbitmq -e /transport/kafka)
+	$(GO) test -short -skip 'RabbitMQ|Kafka|NATSServer|TLS' $(SERVERLESS)
 
 check: lint ## everything static
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt -w these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -26,7 +28,7 @@ check: lint ## everything static
 	cd bench && $(GO) vet ./... && $(GO) mod tidy -diff
 	cd interop && $(GO) vet ./... && $(GO) mod tidy -diff
 	$(GO) test -count=1 ./internal/archtest
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
+	$(GO) test -run '^$$' -bench . -benchtime 1x $(SERVERLESS) >/dev/null
 
 test: ## everything that runs, on real brokers; those that no PARLEY_TEST_… names are installed and started
 	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on ./... && cd bench && $(GO) test ./... && cd ../interop && $(GO) test ./...'
