@@ -31,7 +31,7 @@ check: lint ## everything static
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(SERVERLESS) >/dev/null
 
 test: ## everything that runs, on real brokers; those that no PARLEY_TEST_… names are installed and started
-	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on ./... && cd bench && $(GO) test ./... && cd ../interop && $(GO) test ./...'
+	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on -timeout 20m ./... && cd bench && $(GO) test ./... && cd ../interop && $(GO) test ./...'
 
 services: ## real brokers that are left running: eval "$$(make -s services)"
 	@$(SERVERS) start
