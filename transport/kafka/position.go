@@ -35,7 +35,7 @@ func (b *Broker) offsets(ctx context.Context, c transport.Channel, p transport.P
 	topic := b.names.topic(c.Address)
 	switch {
 	case p.At != "":
-		return b.offsetsAt(ctx, c, p.At)
+		return b.offsetsAt(ctx, c, p.At, up)
 	case !p.Time.IsZero():
 		milli := p.Time.UnixMilli()
 		if up && p.Time.After(time.UnixMilli(milli)) {
@@ -48,9 +48,12 @@ func (b *Broker) offsets(ctx context.Context, c transport.Channel, p transport.P
 	return listed(c, topic)(b.admin.ListEndOffsets(ctx, topic))
 }
 
+// spread is how far apart the cluster's times may be of what one Send stores in several partitions.
+const spread = time.Second
+
 // offsetsAt are the places that begin with one message: in the partitions beside its own, what was accepted when it
-// was, or later.
-func (b *Broker) offsetsAt(ctx context.Context, c transport.Channel, at string) (map[int32]int64, error) {
+// was, or later; without up, from a spread before that, so that nothing is missed.
+func (b *Broker) offsetsAt(ctx context.Context, c transport.Channel, at string, up bool) (map[int32]int64, error) {
 	partition, offset, err := parsePosition(at)
 	if err == nil && int(partition) >= partitions(c) {
 		err = fmt.Errorf("position %q: the channel has %d partitions", at, partitions(c))
@@ -63,6 +66,9 @@ func (b *Broker) offsetsAt(ctx context.Context, c transport.Channel, at string) 
 		var from transport.Position // the end, if there is no such message yet
 		if from.Time, err = b.acceptedAt(ctx, c, partition, offset); err != nil {
 			return nil, err
+		}
+		if !up && !from.Time.IsZero() {
+			from.Time = from.Time.Add(-spread)
 		}
 		if all, err = b.offsets(ctx, c, from, false); err != nil {
 			return nil, err
