@@ -37,7 +37,7 @@
 // confirmation survives the process and not a power failure. Within one Broker a message is stored once, also when its
 // connections break, and when a Send whose outcome was left open is repeated: the repeat waits for the first. Another
 // process, or another Broker, that repeats it stores it twice. Receipt.Position is "PARTITION:OFFSET"; as the place to
-// begin or end in a Stream of several partitions it means, in the others, the time of that message.
+// begin or end in a Stream of several partitions it means, in the others, the time of that message less a second.
 //
 // Receivers are members of a consumer group: cooperative-sticky, with a session of [Session]. Marks are committed up
 // to the oldest message that is not settled, with what is settled behind it in the commit's metadata, and only as the
