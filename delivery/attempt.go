@@ -10,10 +10,6 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// Malformed is the header in which a driver says why it could not read a message; its value is the reason. Such a
-// message goes to the dead letters and to no handler.
-const Malformed = "parleymalformed"
-
 // worker handles what comes next until the queue is closed. left is a task whose handler ended the worker before it.
 func (c *Consumer) worker(ctx context.Context, i int, left *task) {
 	ended := false
@@ -70,7 +66,7 @@ func (c *Consumer) work(ctx context.Context, t *task) {
 // screened deals with a message that no handler gets: it reports whether t was one.
 func (c *Consumer) screened(ctx context.Context, t *task) bool {
 	e := t.delivery.Envelope
-	if why, ok := e.Headers[Malformed]; ok {
+	if why, ok := e.Headers[transport.Malformed]; ok {
 		c.failed(ctx, t, Permanent(fmt.Errorf("the message can't be read: %s", why)))
 		return true
 	}

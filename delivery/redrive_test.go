@@ -185,7 +185,7 @@ func TestADeadLetterOfWhatNoBrokerWouldCarryIsStillOne(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		e := &transport.Envelope{
 			ID: rapid.String().Draw(rt, "id"), Copy: rapid.String().Draw(rt, "copy"), Trace: string(rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(rt, "trace")),
-			Source: rapid.String().Draw(rt, "source"), Body: []byte("?"), Headers: map[string]string{delivery.Malformed: rapid.String().Draw(rt, "why")},
+			Source: rapid.String().Draw(rt, "source"), Body: []byte("?"), Headers: map[string]string{transport.Malformed: rapid.String().Draw(rt, "why")},
 		}
 		if wire, _, err := bury(rt, e); err != nil {
 			rt.Fatalf("%v; its dead letter %+v; want one that can be read", err, wire)

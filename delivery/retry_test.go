@@ -158,7 +158,7 @@ func TestPermanentUnreadableAndPanickingMessages(t *testing.T) {
 			return nil
 		}})
 		malformed := to(queue, "malformed")
-		malformed.Headers = map[string]string{delivery.Malformed: "attribute time: no time"}
+		malformed.Headers = map[string]string{transport.Malformed: "attribute time: no time"}
 		send(t, b, to(queue, "permanent"), malformed, to(queue, "panic"), to(queue, "panic-too"), to(queue, "fine"))
 		time.Sleep(time.Hour)
 		dead, _ := graveyard(t, b)

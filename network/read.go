@@ -131,8 +131,7 @@ var (
 
 // Limits of the drivers.
 const (
-	maxPrefix   = 32 // characters
-	maxReplicas = 5  // of JetStream
+	maxReplicas = 5 // of JetStream
 )
 
 // parameters are those of each scheme.
@@ -168,8 +167,9 @@ func (a *address) readParameters(u *url.URL, bad problem) {
 func (a *address) readParameter(name, value string, bad problem) {
 	switch name {
 	case "prefix":
-		if a.prefix = value; transport.CheckGroup(value) != nil || len(value) > maxPrefix {
-			bad("prefix %q: want a word of a-z, 0-9 and '-', at most %d characters", value, maxPrefix)
+		a.prefix = value
+		if err := transport.CheckPrefix(value); err != nil {
+			bad("%v", err)
 		}
 	case "journal":
 		if a.journal = value; value == "" {

@@ -58,6 +58,10 @@ func (e *Envelope) Size() int {
 	return n
 }
 
+// Malformed is the header in which a driver says why it could not read a message; its value is the reason. Such a
+// message goes to the dead letters and to no handler.
+const Malformed = "parleymalformed"
+
 // Validate reports everything about e that no broker would carry unharmed, joined into one error that wraps
 // [ErrRefused]. Drivers call it before they send; nothing invalid reaches a wire.
 func (e *Envelope) Validate() error {
@@ -132,6 +136,17 @@ func CheckAddress(s string) error {
 func CheckGroup(s string) error {
 	if len(s) > MaxAddress || !isWord(s) {
 		return fmt.Errorf("name %q: want a word of a-z, 0-9 and '-', at most %d characters", clip(s), MaxAddress)
+	}
+	return nil
+}
+
+// maxPrefix is the longest prefix, in characters.
+const maxPrefix = 32
+
+// CheckPrefix reports whether s can begin the names of what a driver makes on a broker, and so keep it apart from others.
+func CheckPrefix(s string) error {
+	if len(s) > maxPrefix || !isWord(s) {
+		return fmt.Errorf("prefix %q: want a word of a-z, 0-9 and '-', at most %d characters", clip(s), maxPrefix)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -35,6 +37,35 @@ type Route struct {
 	Credit *Credit
 	// Ready, if not nil, is called once: the group is registered and consuming. What is sent after is received.
 	Ready func()
+}
+
+// Validate reports everything that is wrong with r on any broker, but for positions, whose form is each driver's own.
+func (r Route) Validate() error {
+	errs := []error{r.Channel.Validate()}
+	switch {
+	case r.Channel.Pattern == Queue && r.Group != "":
+		errs = append(errs, fmt.Errorf("group %q: a queue has one group, without a name", clip(r.Group)))
+	case r.Channel.Pattern == Topic && r.Group == "":
+		errs = append(errs, errors.New("a topic delivers to groups: name one"))
+	case r.Group != "":
+		errs = append(errs, CheckGroup(r.Group))
+	}
+	if !r.Until.IsZero() && r.Channel.Pattern != Stream {
+		errs = append(errs, errors.New("a position to end at is for streams only"))
+	}
+	return errors.Join(errs...)
+}
+
+// Origin is where a new group of r begins: a queue's with all that waits, a topic's with what is sent from now on, as
+// what is kept is for the groups that were there, and a stream's at From.
+func (r Route) Origin() Position {
+	switch r.Channel.Pattern {
+	case Queue:
+		return Position{Start: true}
+	case Topic:
+		return Position{}
+	}
+	return r.From
 }
 
 // Delivery is one message in a receiver's hands. The driver keeps it alive at the broker until it is settled,

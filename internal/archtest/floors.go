@@ -9,11 +9,12 @@ package archtest
 // beside that, what the last line allows, and any package of this module.
 const floors = `
 transport               :
+transport/cloudevents   : transport  github.com/go-json-experiment/json
 transport/mem           : transport
 transport/http          : transport  github.com/go-json-experiment/json github.com/google/uuid
-transport/nats          : transport  github.com/nats-io/nats.go github.com/nats-io/nuid github.com/go-json-experiment/json
-transport/rabbitmq      : transport  github.com/rabbitmq/amqp091-go github.com/go-json-experiment/json
-transport/kafka         : transport  github.com/twmb/franz-go github.com/go-json-experiment/json
+transport/nats          : transport transport/cloudevents  github.com/nats-io/nats.go github.com/nats-io/nuid github.com/go-json-experiment/json
+transport/rabbitmq      : transport transport/cloudevents  github.com/rabbitmq/amqp091-go
+transport/kafka         : transport transport/cloudevents  github.com/twmb/franz-go github.com/go-json-experiment/json
 internal/filelock       :
 internal/servers        : internal/filelock
 internal/servers/run    : internal/filelock internal/servers  github.com/go-json-experiment/json

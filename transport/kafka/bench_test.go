@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // each does f for n numbers from several goroutines.
@@ -93,9 +94,9 @@ func BenchmarkReceive(b *testing.B) {
 		send(b, broker, batch...)
 	}
 	b.ResetTimer()
-	x := receive(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(1000)})
-	x.done(b.N)
+	x := transporttest.StartReceiving(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(1000)})
+	x.Done(b.N)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	b.StopTimer()
-	x.stop()
+	x.Stop()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/kafka"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func TestCloseDoesNotOutliveItsContextWithoutACluster(t *testing.T) {
@@ -20,11 +21,11 @@ func TestCloseDoesNotOutliveItsContextWithoutACluster(t *testing.T) {
 	}
 	c := transport.Channel{Address: "close.v1.queue", Pattern: transport.Queue, Partitions: 4}
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	first := envelope(c, "k")
 	first.NotBefore = time.Now().Add(time.Millisecond)
 	send(t, b, first)
-	x.done(1) // what is delayed is moved from now on
+	x.Done(1) // what is delayed is moved from now on
 	due := time.Now().Add(3 * time.Second)
 	var later []*transport.Envelope
 	for i := range 100 {
@@ -34,7 +35,7 @@ func TestCloseDoesNotOutliveItsContextWithoutACluster(t *testing.T) {
 	}
 	send(t, b, later...)
 	send(t, b, envelope(c, "k"))
-	held := x.next()
+	held := x.Next()
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestCloseDoesNotOutliveItsContextWithoutACluster(t *testing.T) {
 	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("Close with a second took %v; want little more", took)
 	}
-	if err := <-x.ended; !errors.Is(err, transport.ErrClosed) {
+	if err := <-x.Ended; !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("Receive = %v; want ErrClosed, as a delivery was not settled", err)
 	}
 	held.Settle(transport.Done)

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/kafka"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func fewerPartitions(t *testing.T, s *servers.Server) {
@@ -112,9 +113,9 @@ func deleted(t *testing.T, s *servers.Server) {
 			}
 		}
 	}
-	x := receive(t, other, transport.Route{Channel: c})
-	x.done(2)
-	x.stop()
+	x := transporttest.StartReceiving(t, other, transport.Route{Channel: c})
+	x.Done(2)
+	x.Stop()
 	if n, _, err := b.Backlog(t.Context(), c, ""); n != 0 || err != nil {
 		t.Errorf("Backlog = %d, %v; want 0: the new topic's messages were settled", n, err)
 	}

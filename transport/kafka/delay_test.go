@@ -8,6 +8,7 @@ import (
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/kafka"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func cancelling(t *testing.T, s *servers.Server) {
@@ -29,11 +30,11 @@ func cancelling(t *testing.T, s *servers.Server) {
 	if err := b.CancelDelayed(t.Context(), c, first.ID); !errors.Is(err, transport.ErrNotFound) {
 		t.Errorf("the second CancelDelayed = %v; want ErrNotFound", err)
 	}
-	x := receive(t, b, transport.Route{Channel: c})
-	if got := x.done(1); got[0] != other.ID {
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	if got := x.Done(1); got[0] != other.ID {
 		t.Errorf("got %s; want %s alone, as the other was cancelled", got[0], other.ID)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func delaying(t *testing.T, s *servers.Server) {
@@ -60,9 +61,9 @@ func delaying(t *testing.T, s *servers.Server) {
 	second := open(t, s, prefix)
 	declare(t, second, c)
 	closeIt(t, first)
-	x := receive(t, second, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, second, transport.Route{Channel: c})
 	for range 40 {
-		d := x.next()
+		d := x.Next()
 		if early := time.Until(due); early > 0 {
 			t.Errorf("%s came %v early; want none before its time", d.Envelope.ID, early)
 		}
@@ -73,5 +74,5 @@ func delaying(t *testing.T, s *servers.Server) {
 		d.Settle(transport.Done)
 	}
 	t.Logf("the last of 40 came %v late", time.Since(due).Round(time.Millisecond))
-	x.stop()
+	x.Stop()
 }

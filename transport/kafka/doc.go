@@ -24,7 +24,7 @@
 // A record is a CloudEvents event in binary mode: headers "ce_" and the attribute's name, "content-type"; the record's
 // key is the envelope's. Events in structured mode are read too. What is no event is delivered all the same, so that it
 // can end among the dead letters: with an ID made of topic, partition and offset, the body as it came, and the reason
-// in the header [Malformed].
+// in the header [transport.Malformed].
 //
 // The user needs these rights on what begins with the prefix: Create, Describe, DescribeConfigs, Read, Write and Delete
 // (for records) on topics; Read, Describe and Delete on groups; Write and Describe on transactional ids; and on the

@@ -11,7 +11,6 @@ import (
 const (
 	attributeStart = "ce_"
 	contentType    = "content-type"
-	structured     = "application/cloudevents+json"
 )
 
 // encode makes the record that e is on the wire, without its topic and partition.

@@ -71,10 +71,10 @@ func TestForeignRecordsAreReadOrMalformed(t *testing.T) {
 		if string(e.Body) != string(m.want.Body) || e.Address != address || e.Key != m.want.Key || e.ContentType != m.want.ContentType {
 			t.Errorf("%s: got %+v; want %+v", m.name, e, m.want)
 		}
-		if m.wrong == "" && (e.ID != m.want.ID || e.Headers[Malformed] != "") {
+		if m.wrong == "" && (e.ID != m.want.ID || e.Headers[transport.Malformed] != "") {
 			t.Errorf("%s: got id %s, headers %v; want %s", m.name, e.ID, e.Headers, m.want.ID)
 		}
-		if m.wrong != "" && (!strings.Contains(e.Headers[Malformed], m.wrong) || e.ID != "parley."+address+".3.17") {
+		if m.wrong != "" && (!strings.Contains(e.Headers[transport.Malformed], m.wrong) || e.ID != "parley."+address+".3.17") {
 			t.Errorf("%s: got id %s, headers %v; want an id of its place and the reason %q", m.name, e.ID, e.Headers, m.wrong)
 		}
 	}

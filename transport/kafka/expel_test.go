@@ -12,6 +12,7 @@ import (
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/kafka"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // keysOf are keys of each partition of c.
@@ -34,10 +35,10 @@ func expelled(t *testing.T, s *servers.Server) {
 	for _, k := range keysOf(c) {
 		send(t, first, envelope(c, k))
 	}
-	x := receive(t, first, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, first, transport.Route{Channel: c})
 	var held []*transport.Delivery
 	for range 4 {
-		held = append(held, x.next())
+		held = append(held, x.Next())
 	}
 	group := p + "." + c.Address + "._"
 	groups, err := kadm.NewClient(raw(t, s)).DescribeGroups(t.Context(), group)
@@ -79,7 +80,7 @@ func expelled(t *testing.T, s *servers.Server) {
 		var d *transport.Delivery
 		select {
 		case d = <-others:
-		case d = <-x.got:
+		case d = <-x.Got:
 		case <-time.After(patience):
 			t.Fatalf("got %d messages; want all 8, those of the expelled member, too", len(got))
 		}
@@ -87,7 +88,7 @@ func expelled(t *testing.T, s *servers.Server) {
 		d.Settle(transport.Done)
 	}
 	cancel()
-	x.stop()
+	x.Stop()
 	for range 2 {
 		if err := <-ended; err != nil {
 			t.Errorf("Receive = %v; want nil", err)

@@ -46,7 +46,7 @@ func (r *receiver) register(ctx context.Context) error {
 			return err
 		}
 		var placed map[int32]int64 // what is left of a group that was removed does not count
-		from := origin(r.route)
+		from := r.route.Origin()
 		if known { // the cluster may have forgotten places, as it does after offsets.retention.minutes without members
 			from = transport.Position{Start: true}
 			if placed, err = r.b.places(ctx, r.group, r.topic); err != nil {

@@ -72,9 +72,7 @@ func (o *Options) check() error {
 	if o.Prefix == "" {
 		o.Prefix = "parley"
 	}
-	if err := transport.CheckGroup(o.Prefix); err != nil || len(o.Prefix) > 32 {
-		errs = append(errs, fmt.Errorf("prefix %q: want a word of a-z, 0-9 and '-', at most 32 characters", o.Prefix))
-	}
+	errs = append(errs, transport.CheckPrefix(o.Prefix))
 	if o.Name == "" {
 		o.Name = "parley"
 	}

@@ -40,17 +40,7 @@ func (b *Broker) Receive(ctx context.Context, route transport.Route, take func(*
 }
 
 func checkRoute(r transport.Route) error {
-	var errs []error
-	errs = append(errs, r.Channel.Validate())
-	if r.Group == "" && r.Channel.Pattern == transport.Topic {
-		errs = append(errs, errors.New("a topic's receiver needs a group"))
-	}
-	if r.Group != "" {
-		errs = append(errs, transport.CheckGroup(r.Group))
-	}
-	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
-		errs = append(errs, errors.New("a position to end at is for streams only"))
-	}
+	errs := []error{r.Validate()}
 	for _, p := range []transport.Position{r.From, r.Until} {
 		if p.At != "" {
 			_, _, err := parsePosition(p.At)
@@ -58,17 +48,6 @@ func checkRoute(r transport.Route) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// origin is where a new group of r begins.
-func origin(r transport.Route) transport.Position {
-	switch r.Channel.Pattern {
-	case transport.Queue:
-		return transport.Position{Start: true}
-	case transport.Topic: // what is kept is for the groups that were there
-		return transport.Position{}
-	}
-	return r.From
 }
 
 // open makes everything that the receiver needs in the cluster, as soon as that answers. It leaves r.client nil if it

@@ -25,6 +25,7 @@ import (
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/kafka"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // users of a server that lets nobody in without one.
@@ -128,15 +129,15 @@ func rights(t *testing.T, s *servers.Server, adm *kadm.Client) {
 		t.Errorf("receipts = %v, %v; want ErrRefused where we may not write, and nil beside it", r[0].Err, r[1].Err)
 	}
 	denied("Receive of a topic that we may not read", b.Receive(t.Context(), transport.Route{Channel: channel("write.only")}, func(*transport.Delivery) {}))
-	x := receive(t, b, transport.Route{Channel: channel("all.right")})
-	x.done(1)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: channel("all.right")})
+	x.Done(1)
 	later := envelope(channel("all.right"), "k")
 	later.NotBefore = time.Now().Add(time.Second)
 	forbidden := envelope(channel("read.only"), "k") // which nobody with these rights can move: it must not stop the others
 	forbidden.NotBefore = time.Now().Add(500 * time.Millisecond)
 	send(t, b, forbidden, later)
-	x.done(1)
-	x.stop()
+	x.Done(1)
+	x.Stop()
 }
 
 func TestTLS(t *testing.T) {

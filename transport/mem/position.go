@@ -2,7 +2,6 @@ package mem
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,9 +21,6 @@ func newBound(route transport.Route) (bound, error) {
 	u := route.Until
 	if u.IsZero() {
 		return bound{}, nil
-	}
-	if route.Channel.Pattern != transport.Stream {
-		return bound{}, errors.New("until: only a stream has positions")
 	}
 	b := bound{set: true}
 	switch {

@@ -43,26 +43,9 @@ func (b *Broker) Receive(ctx context.Context, route transport.Route, take func(*
 
 // newReceiver checks route and reports everything wrong with it in one error.
 func (b *Broker) newReceiver(route transport.Route) (*receiver, error) {
-	var errs []error
-	if err := route.Channel.Validate(); err != nil {
-		errs = append(errs, err)
-	}
-	switch {
-	case route.Channel.Pattern == transport.Queue && route.Group != "":
-		errs = append(errs, fmt.Errorf("group %q: a queue has one group, without a name", route.Group))
-	case route.Channel.Pattern == transport.Topic && route.Group == "":
-		errs = append(errs, errors.New("a topic delivers to groups: name one"))
-	case route.Group != "":
-		if err := transport.CheckGroup(route.Group); err != nil {
-			errs = append(errs, err)
-		}
-	}
 	until, err := newBound(route)
-	if err != nil {
-		errs = append(errs, err)
-	}
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("mem: receive from %s: %w", route.Channel.Address, errors.Join(errs...))
+	if err := errors.Join(route.Validate(), err); err != nil {
+		return nil, fmt.Errorf("mem: receive from %s: %w", route.Channel.Address, err)
 	}
 	r := &receiver{broker: b, route: route, until: until, credit: route.Credit, wake: make(chan struct{}, 1)}
 	if r.credit == nil {

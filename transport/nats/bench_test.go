@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // BenchmarkSend is confirmed messages, each durable when Send returns, by how many goroutines send side by side. One
@@ -59,9 +60,9 @@ func BenchmarkReceive(b *testing.B) {
 		send(b, broker, batch...)
 	}
 	b.ResetTimer()
-	x := receive(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(1000)})
-	x.done(b.N)
+	x := transporttest.StartReceiving(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(1000)})
+	x.Done(b.N)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	b.StopTimer()
-	x.stop()
+	x.Stop()
 }

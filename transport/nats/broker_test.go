@@ -11,6 +11,7 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func TestAMessageComesAsItWasSent(t *testing.T) {
@@ -26,8 +27,8 @@ func TestAMessageComesAsItWasSent(t *testing.T) {
 		Body:    []byte("\x00\xffraw"),
 	}
 	r := send(t, b, sent)[0]
-	x := receive(t, b, transport.Route{Channel: c})
-	d := x.next()
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	d := x.Next()
 	if !reflect.DeepEqual(d.Envelope, sent) {
 		t.Errorf("got  %+v\nwant %+v", d.Envelope, sent)
 	}
@@ -41,7 +42,7 @@ func TestAMessageComesAsItWasSent(t *testing.T) {
 		t.Errorf("valid %v, accepted %v; want true and now", d.Valid(), d.Accepted)
 	}
 	d.Settle(transport.Done)
-	x.stop()
+	x.Stop()
 }
 
 func TestATopicReachesEachGroupAndOneAlone(t *testing.T) {
@@ -53,8 +54,8 @@ func TestATopicReachesEachGroupAndOneAlone(t *testing.T) {
 	if r := send(t, b, envelope(c, ""))[0]; r.Groups != 0 {
 		t.Errorf("Groups = %d with no subscriber; want 0", r.Groups)
 	}
-	mail := receive(t, b, transport.Route{Channel: c, Group: "mail"})
-	fraud := receive(t, other, transport.Route{Channel: c, Group: "fraud"})
+	mail := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "mail"})
+	fraud := transporttest.StartReceiving(t, other, transport.Route{Channel: c, Group: "fraud"})
 	all := envelope(c, "")
 	if r := send(t, b, all)[0]; r.Groups != 2 {
 		t.Errorf("Groups = %d, one of them of another connection; want 2", r.Groups)
@@ -69,24 +70,24 @@ func TestATopicReachesEachGroupAndOneAlone(t *testing.T) {
 	send(t, b, &two)
 	last := envelope(c, "")
 	send(t, b, last)
-	for name, x := range map[string]*receiving{"mail": mail, "fraud": fraud} {
+	for name, x := range map[string]*transporttest.Receiving{"mail": mail, "fraud": fraud} {
 		for _, want := range []struct{ id, copy string }{{all.ID, ""}, {all.ID, "a2"}, {last.ID, ""}} {
-			d := x.next()
+			d := x.Next()
 			if d.Envelope.ID != want.id || d.Envelope.Copy != want.copy {
 				t.Errorf("%s got %s copy %q; want %s copy %q", name, d.Envelope.ID, d.Envelope.Copy, want.id, want.copy)
 			}
 			d.Settle(transport.Done)
 		}
 	}
-	mail.stop()
+	mail.Stop()
 	if err := b.RemoveGroup(t.Context(), c, "mail"); err != nil {
 		t.Fatalf("RemoveGroup = %v; want nil", err)
 	}
 	if r := send(t, b, envelope(c, ""))[0]; r.Groups != 1 {
 		t.Errorf("Groups after one was removed = %d; want 1", r.Groups)
 	}
-	fraud.done(1)
-	fraud.stop()
+	fraud.Done(1)
+	fraud.Stop()
 }
 
 func TestAReceiveOfARemovedGroupEnds(t *testing.T) {
@@ -94,12 +95,12 @@ func TestAReceiveOfARemovedGroupEnds(t *testing.T) {
 	b := open(t, startServer(t, embedded.Options{}))
 	c := transport.Channel{Address: "a.b", Pattern: transport.Topic}
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Group: "mail"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "mail"})
 	if err := b.RemoveGroup(t.Context(), c, "mail"); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-x.ended:
+	case err := <-x.Ended:
 		if !errors.Is(err, transport.ErrNotFound) {
 			t.Errorf("Receive = %v; want an error wrapping ErrNotFound", err)
 		}
@@ -125,13 +126,13 @@ func TestARepetitionIsStoredOnceAlsoAmongStrangers(t *testing.T) {
 	again := *batch[3]
 	again.Copy = "r1"
 	send(t, b, &again)
-	x := receive(t, b, transport.Route{Channel: c})
-	got := x.done(41)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	got := x.Done(41)
 	want := append([]string{batch[20].ID}, strings.Fields(idsOf(append(append([]*transport.Envelope{}, batch[:20]...), batch[21:]...)))...)
 	if want = append(want, again.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v\nwant %v", got, want)
 	}
-	x.stop()
+	x.Stop()
 	if n, _, err := b.Backlog(t.Context(), c, ""); n != 0 || err != nil {
 		t.Errorf("Backlog = %d, %v; want 0", n, err)
 	}
@@ -153,11 +154,11 @@ func TestABatchIsStoredInItsOrder(t *testing.T) {
 			t.Fatalf("positions %s, %s of neighbours; want them to grow", receipts[i-1].Position, receipts[i].Position)
 		}
 	}
-	x := receive(t, b, transport.Route{Channel: c})
-	if got := strings.Join(x.done(len(batch)), " "); got != idsOf(batch) {
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	if got := strings.Join(x.Done(len(batch)), " "); got != idsOf(batch) {
 		t.Error("deliveries are not in the order of the batch")
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestWhatCannotBeStoredIsRefused(t *testing.T) {
@@ -210,7 +211,7 @@ func TestAnotherFormOfAChannelIsRefused(t *testing.T) {
 				t.Errorf("Declare of %+v = %v; want an error that names both forms", d, err)
 			}
 		}
-		if err := b.Receive(t.Context(), transport.Route{Channel: d, Group: "g"}, nil); err == nil {
+		if err := b.Receive(t.Context(), transport.Route{Channel: d}, nil); err == nil {
 			t.Errorf("Receive of %+v = nil; want an error", d)
 		}
 	}
@@ -221,7 +222,7 @@ func TestADelayedMessageComesWhenItIsDueAndCanBeCancelled(t *testing.T) {
 	b := open(t, startServer(t, embedded.Options{}))
 	c := transport.Channel{Address: "a.b", Pattern: transport.Topic, Partitions: 4}
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
 	cancelled, due := envelope(c, "k"), envelope(c, "k")
 	due.NotBefore = time.Now().Add(400 * time.Millisecond)
 	cancelled.NotBefore = due.NotBefore
@@ -234,7 +235,7 @@ func TestADelayedMessageComesWhenItIsDueAndCanBeCancelled(t *testing.T) {
 	if err := b.CancelDelayed(t.Context(), c, cancelled.ID); !errors.Is(err, transport.ErrNotFound) {
 		t.Errorf("CancelDelayed again = %v; want ErrNotFound", err)
 	}
-	d := x.next()
+	d := x.Next()
 	if d.Envelope.ID != due.ID || d.Partition != c.Partition("k") || !d.Envelope.NotBefore.Equal(due.NotBefore) {
 		t.Errorf("got %+v in partition %d; want %+v in %d", d.Envelope, d.Partition, due, c.Partition("k"))
 	}
@@ -246,10 +247,10 @@ func TestADelayedMessageComesWhenItIsDueAndCanBeCancelled(t *testing.T) {
 	send(t, b, due) // within the window: the same (ID, Copy)
 	last := envelope(c, "k")
 	send(t, b, last)
-	if got := x.done(1)[0]; got != last.ID {
+	if got := x.Done(1)[0]; got != last.ID {
 		t.Errorf("got %s; want %s: the repetition is not stored", got, last.ID)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestReturnedMessagesComeBeforeNewerOnes(t *testing.T) {
@@ -259,15 +260,15 @@ func TestReturnedMessagesComeBeforeNewerOnes(t *testing.T) {
 	declare(t, b, c)
 	batch := []*transport.Envelope{envelope(c, "k"), envelope(c, "k"), envelope(c, "k"), envelope(c, "k")}
 	send(t, b, batch...)
-	x := receive(t, b, transport.Route{Channel: c, Credit: transport.NewCredit(2)})
-	one, two := x.next(), x.next()
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Credit: transport.NewCredit(2)})
+	one, two := x.Next(), x.Next()
 	one.Settle(transport.Return)
 	two.Settle(transport.Return)
 	two.Settle(transport.Return) // a second time is nothing
-	if got := strings.Join(x.done(4), " "); got != idsOf(batch) {
+	if got := strings.Join(x.Done(4), " "); got != idsOf(batch) {
 		t.Errorf("got %s; want %s", got, idsOf(batch))
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestCreditBoundsWhatIsUnsettled(t *testing.T) {
@@ -281,21 +282,21 @@ func TestCreditBoundsWhatIsUnsettled(t *testing.T) {
 	}
 	send(t, b, batch...)
 	credit := transport.NewCredit(3)
-	x := receive(t, b, transport.Route{Channel: c, Credit: credit})
-	held := []*transport.Delivery{x.next(), x.next(), x.next()}
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Credit: credit})
+	held := []*transport.Delivery{x.Next(), x.Next(), x.Next()}
 	credit.Set(0)
 	for _, d := range held {
 		d.Settle(transport.Done)
 	}
 	credit.Set(1)
-	d := x.next()
-	if len(x.got) > 0 {
-		t.Errorf("%d more deliveries with a credit of 1; want none", len(x.got))
+	d := x.Next()
+	if len(x.Got) > 0 {
+		t.Errorf("%d more deliveries with a credit of 1; want none", len(x.Got))
 	}
 	d.Settle(transport.Done)
 	credit.Set(100)
-	x.done(6)
-	x.stop()
+	x.Done(6)
+	x.Stop()
 }
 
 func TestAStreamIsReadFromAnyPosition(t *testing.T) {
@@ -330,24 +331,24 @@ func TestAStreamIsReadFromAnyPosition(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want %v", x.name, idsOf(got), err, idsOf(x.want))
 		}
 	}
-	late := receive(t, b, transport.Route{Channel: c})
-	again := receive(t, b, transport.Route{Channel: c, Group: "half"})
-	if got := strings.Join(again.done(6), " "); got != idsOf(batch[4:]) {
+	late := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	again := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "half"})
+	if got := strings.Join(again.Done(6), " "); got != idsOf(batch[4:]) {
 		t.Errorf("the group went on with %s; want %s", got, idsOf(batch[4:]))
 	}
 	one := envelope(c, "k")
 	send(t, b, one)
-	d := late.next()
+	d := late.Next()
 	if d.Envelope.ID != one.ID {
 		t.Errorf("a reader from now got %s; want %s", d.Envelope.ID, one.ID)
 	}
 	d.Settle(transport.Return)
-	if got := late.done(1)[0]; got != one.ID {
+	if got := late.Done(1)[0]; got != one.ID {
 		t.Errorf("after Return got %s; want %s again", got, one.ID)
 	}
-	late.stop()
-	again.done(1)
-	again.stop()
+	late.Stop()
+	again.Done(1)
+	again.Stop()
 	if r := b.Send(t.Context(), []*transport.Envelope{envelope(c, "k")})[0]; r.Err != nil || r.Groups != 1 {
 		t.Errorf("Send = %+v; want one group: readers leave nothing behind", r)
 	}
@@ -358,14 +359,14 @@ func TestAClosedBrokerSaysSo(t *testing.T) {
 	b := open(t, startServer(t, embedded.Options{}))
 	c := transport.Channel{Address: "a.b", Pattern: transport.Queue}
 	declare(t, b, c)
-	x := &receiving{t: t, ended: make(chan error, 1)}
+	ended := make(chan error, 1)
 	ready := make(chan struct{})
 	go func() { // for ever, so far as its context goes
-		x.ended <- b.Receive(context.Background(), transport.Route{Channel: c, Ready: func() { close(ready) }}, nil)
+		ended <- b.Receive(context.Background(), transport.Route{Channel: c, Ready: func() { close(ready) }}, nil)
 	}()
 	<-ready
 	closeIt(t, b)
-	if err := <-x.ended; err != nil {
+	if err := <-ended; err != nil {
 		t.Errorf("Receive of a Broker that is closed = %v; want nil: nothing was unsettled", err)
 	}
 	if r := b.Send(t.Context(), []*transport.Envelope{envelope(c, "")})[0]; !errors.Is(r.Err, transport.ErrClosed) || !errors.Is(r.Err, transport.ErrNotSent) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // start is a handler that begins.
@@ -34,7 +35,7 @@ type crew struct {
 type worker struct {
 	crew *crew
 	name string
-	*receiving
+	*transporttest.Receiving
 	ended chan struct{}
 
 	mu   sync.Mutex
@@ -69,7 +70,7 @@ func (c *crew) join(name string, b *nats.Broker) *worker {
 	c.t.Helper()
 	w := &worker{
 		crew: c, name: name, ended: make(chan struct{}),
-		receiving: receive(c.t, b, transport.Route{Channel: c.channel, Group: "g", Credit: transport.NewCredit(64)}),
+		Receiving: transporttest.StartReceiving(c.t, b, transport.Route{Channel: c.channel, Group: group(c.channel), Credit: transport.NewCredit(64)}),
 	}
 	go w.work()
 	return w
@@ -79,14 +80,14 @@ func (w *worker) work() {
 	defer close(w.ended)
 	for {
 		select {
-		case d := <-w.got:
+		case d := <-w.Got:
 			w.handle(d)
-		case err := <-w.receiving.ended:
+		case err := <-w.Receiving.Ended:
 			w.mu.Lock()
 			dead := w.dead
 			w.mu.Unlock()
 			if err != nil && !dead {
-				w.t.Errorf("%s: Receive = %v; want nil", w.name, err)
+				w.crew.t.Errorf("%s: Receive = %v; want nil", w.name, err)
 			}
 			return
 		}
@@ -132,7 +133,7 @@ func (w *worker) die(goOn func()) {
 	w.mu.Lock()
 	w.dead = true
 	w.mu.Unlock()
-	w.t.Cleanup(func() {
+	w.crew.t.Cleanup(func() {
 		goOn()
 		<-w.ended
 	})
@@ -140,12 +141,12 @@ func (w *worker) die(goOn func()) {
 
 // leave ends the worker in order.
 func (w *worker) leave() {
-	w.t.Helper()
-	w.cancel()
+	w.crew.t.Helper()
+	w.Cancel()
 	select {
 	case <-w.ended:
 	case <-time.After(patience):
-		w.t.Fatalf("%s has not ended; want Receive to return", w.name)
+		w.crew.t.Fatalf("%s has not ended; want Receive to return", w.name)
 	}
 }
 

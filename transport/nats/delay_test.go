@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // rawJetStream is another client of the server, as an operator's tool is one.
@@ -49,7 +50,7 @@ func TestDelayedMessagesAreMovedAlsoWhenTheirStreamWasEdited(t *testing.T) {
 	wire := &cable{to: s}
 	b := openOver(t, wire)
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	js := rawJetStream(t, s)
 	edit(t, js, "parley_DELAY", func(c *jetstream.StreamConfig) { c.Description = "edited" })
 	declare(t, open(t, s), c)
@@ -63,10 +64,10 @@ func TestDelayedMessagesAreMovedAlsoWhenTheirStreamWasEdited(t *testing.T) {
 	if r := sendUntil(t, b, late); r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	if got := x.done(1)[0]; got != late.ID {
+	if got := x.Done(1)[0]; got != late.ID {
 		t.Errorf("got %s; want %s", got, late.ID)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestABucketThatForgetsWhoLeftIsRefused(t *testing.T) {

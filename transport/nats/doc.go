@@ -21,7 +21,7 @@
 // A message is a CloudEvents event in binary mode: headers "ce-" and the attribute's name, values as
 // [transport.EscapeAttribute] makes them, "content-type"; events in structured mode are read too. What is no event is
 // delivered all the same, so that it can end among the dead letters: with an ID made of stream and sequence, the body
-// as it came, and the reason in the header [Malformed].
+// as it came, and the reason in the header [transport.Malformed].
 //
 // # What holds
 //

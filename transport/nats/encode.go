@@ -13,7 +13,6 @@ import (
 const (
 	attributeStart = "ce-"
 	contentType    = "content-type"
-	structured     = "application/cloudevents+json"
 )
 
 // encode makes the message that e is on the wire, without its subject. "ce-traceparent" carries the trace, never

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func TestForeignMessagesAreReadOrDeliveredAsMalformed(t *testing.T) {
@@ -19,7 +20,7 @@ func TestForeignMessagesAreReadOrDeliveredAsMalformed(t *testing.T) {
 	b := open(t, s)
 	c := transport.Channel{Address: "orders.v1.placed", Pattern: transport.Queue}
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	nc, err := natsio.Connect("", natsio.InProcessServer(s))
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +62,7 @@ func TestForeignMessagesAreReadOrDeliveredAsMalformed(t *testing.T) {
 		if err := nc.PublishMsg(msg); err != nil {
 			t.Fatal(err)
 		}
-		d := x.next()
+		d := x.Next()
 		e := d.Envelope
 		if err := e.Validate(); err != nil {
 			t.Errorf("%s: got an invalid envelope: %v", m.name, err)
@@ -69,15 +70,15 @@ func TestForeignMessagesAreReadOrDeliveredAsMalformed(t *testing.T) {
 		if string(e.Body) != string(m.want.Body) || e.Address != c.Address || e.Key != m.want.Key || e.ContentType != m.want.ContentType {
 			t.Errorf("%s: got %+v; want %+v", m.name, e, m.want)
 		}
-		if m.wrong == "" && (e.ID != m.want.ID || e.Headers[nats.Malformed] != "" || e.Headers["number"] != m.want.Headers["number"]) {
+		if m.wrong == "" && (e.ID != m.want.ID || e.Headers[transport.Malformed] != "" || e.Headers["number"] != m.want.Headers["number"]) {
 			t.Errorf("%s: got id %s, headers %v; want %s, %v", m.name, e.ID, e.Headers, m.want.ID, m.want.Headers)
 		}
-		if m.wrong != "" && (!strings.Contains(e.Headers[nats.Malformed], m.wrong) || !strings.HasSuffix(e.ID, "."+d.Position)) {
+		if m.wrong != "" && (!strings.Contains(e.Headers[transport.Malformed], m.wrong) || !strings.HasSuffix(e.ID, "."+d.Position)) {
 			t.Errorf("%s: got id %s, headers %v; want an id of its place and the reason %q", m.name, e.ID, e.Headers, m.wrong)
 		}
 		d.Settle(transport.Done)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestWrongOptionsAndServersAreToldAtOnce(t *testing.T) {
@@ -114,9 +115,9 @@ func TestWrongOptionsAndServersAreToldAtOnce(t *testing.T) {
 	if _, _, err := b.Backlog(t.Context(), c, "nobody"); !errors.Is(err, transport.ErrNotFound) {
 		t.Errorf("Backlog of an unknown group = %v; want ErrNotFound", err)
 	}
-	x := receive(t, b, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(1)})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(1)})
 	r := send(t, b, envelope(c, ""), envelope(c, ""))
-	d := x.next()
+	d := x.Next()
 	n, oldest, err := b.Backlog(t.Context(), c, "g")
 	for until := time.Now().Add(patience); n < 2 && err == nil && time.Now().Before(until); { // the server counts beside delivering
 		n, oldest, err = b.Backlog(t.Context(), c, "g")
@@ -125,8 +126,8 @@ func TestWrongOptionsAndServersAreToldAtOnce(t *testing.T) {
 		t.Errorf("Backlog = %d, %v, %v; want 2, %v: the time of %s", n, oldest, err, d.Accepted, r[0].Position)
 	}
 	d.Settle(transport.Done)
-	x.done(1)
-	x.stop()
+	x.Done(1)
+	x.Stop()
 	if n, oldest, err := b.Backlog(t.Context(), c, "g"); n != 0 || !oldest.IsZero() || err != nil {
 		t.Errorf("Backlog = %d, %v, %v; want 0", n, oldest, err)
 	}

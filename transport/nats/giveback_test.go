@@ -7,6 +7,7 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // A server that starts again has forgotten what was given back to it, and delivers newer messages first.
@@ -54,8 +55,8 @@ func giveBackAndGoOn(t *testing.T, b *nats.Broker, pattern transport.Pattern, re
 	t.Helper()
 	c := transport.Channel{Address: "a.b", Pattern: pattern, Partitions: 1}
 	declare(t, b, c)
-	r := transport.Route{Channel: c, Group: "g", From: transport.Position{Start: true}, Credit: transport.NewCredit(10)}
-	x := receive(t, b, r)
+	r := transport.Route{Channel: c, Group: group(c), From: transport.Position{Start: true}, Credit: transport.NewCredit(10)}
+	x := transporttest.StartReceiving(t, b, r)
 	var batch []*transport.Envelope
 	for range 40 {
 		batch = append(batch, envelope(c, "k"))
@@ -63,13 +64,13 @@ func giveBackAndGoOn(t *testing.T, b *nats.Broker, pattern transport.Pattern, re
 	for _, e := range batch { // one by one: the receiver has some on the way when the last is stored
 		send(t, b, e)
 	}
-	handled := x.done(3)
-	x.cancel()
+	handled := x.Done(3)
+	x.Cancel()
 	for ended := false; !ended; {
 		select {
-		case d := <-x.got:
+		case d := <-x.Got:
 			d.Settle(transport.Return)
-		case err := <-x.ended:
+		case err := <-x.Ended:
 			if err != nil {
 				t.Errorf("Receive = %v; want nil", err)
 			}
@@ -80,16 +81,16 @@ func giveBackAndGoOn(t *testing.T, b *nats.Broker, pattern transport.Pattern, re
 	b = restart()
 	declare(t, b, c)
 	r.Credit = nil
-	y := receive(t, b, r)
-	handled = append(handled, y.done(len(batch)-len(handled))...)
+	y := transporttest.StartReceiving(t, b, r)
+	handled = append(handled, y.Done(len(batch)-len(handled))...)
 	if got := strings.Join(handled, " "); got != idsOf(batch) {
 		t.Errorf("handled %v; want %v", got, idsOf(batch))
 	}
 	last := envelope(c, "k")
 	send(t, b, last)
-	y.doneUntil(last.ID)
-	y.stop()
-	if n, _, err := b.Backlog(t.Context(), c, "g"); n != 0 || err != nil {
+	y.DoneUntil(last.ID)
+	y.Stop()
+	if n, _, err := b.Backlog(t.Context(), c, group(c)); n != 0 || err != nil {
 		t.Errorf("Backlog = %d, %v; want 0", n, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // lag is a connection over which everything that the server says comes late.
@@ -81,16 +82,16 @@ func TestPartitionsHaveAnOwnerAlsoWhenEachAnswerTakesMoreThanASecond(t *testing.
 	c.Partitions = 1
 	declare(t, b, c)
 	begin := time.Now()
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
 	t.Logf("ready after %v", time.Since(begin))
 	e := envelope(c, "k")
 	send(t, b, e)
-	if d := x.next(); d.Envelope.ID != e.ID || !d.Valid() {
+	if d := x.Next(); d.Envelope.ID != e.ID || !d.Valid() {
 		t.Errorf("got %s, valid %v; want %s, true", d.Envelope.ID, d.Valid(), e.ID)
 	} else {
 		d.Settle(transport.Done)
 	}
-	x.stop()
+	x.Stop()
 }
 
 // bucket is the ownership keys of keyed's group g as an operator sees them.
@@ -127,7 +128,7 @@ func TestAClaimThatWasNotConfirmedIsGivenUpWhenItIsNotWanted(t *testing.T) {
 	c := keyed
 	c.Partitions = 2
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
 	kv := bucket(t, s)
 	member := func(v string) bool { return v != "free" }
 	first := string(await(t, kv, fmt.Sprintf(ownerOf, 0), member).Value())
@@ -144,7 +145,7 @@ func TestAClaimThatWasNotConfirmedIsGivenUpWhenItIsNotWanted(t *testing.T) {
 	if took := time.Since(begin); took > nats.LeaseTTL/2 {
 		t.Errorf("given up after %v; want at once, while there is another who may want it", took)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestAReceiveWhosePartitionsAreGoneRevokesWhatItHandedOut(t *testing.T) {
@@ -154,9 +155,9 @@ func TestAReceiveWhosePartitionsAreGoneRevokesWhatItHandedOut(t *testing.T) {
 	c := keyed
 	c.Partitions = 1
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
 	send(t, b, envelope(c, "k"))
-	d := x.next()
+	d := x.Next()
 	if err := rawJetStream(t, s).DeleteConsumer(t.Context(), "parley_orders_v1_placed", "g_0"); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestAReceiveWhosePartitionsAreGoneRevokesWhatItHandedOut(t *testing.T) {
 	if d.Valid() {
 		t.Error("Valid = true; want false")
 	}
-	if err := <-x.ended; !errors.Is(err, transport.ErrNotFound) {
+	if err := <-x.Ended; !errors.Is(err, transport.ErrNotFound) {
 		t.Errorf("Receive = %v; want ErrNotFound", err)
 	}
 }

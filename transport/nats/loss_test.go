@@ -12,6 +12,7 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // cable is a connection to a server that can be cut, and plugged into another server.
@@ -67,7 +68,7 @@ func TestOrderSurvivesTheDeathOfALoneReceiver(t *testing.T) {
 		dying := &cable{to: s}
 		dead := openOver(t, dying)
 		declare(t, dead, c)
-		first := receive(t, dead, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(20)})
+		first := transporttest.StartReceiving(t, dead, transport.Route{Channel: c, Group: group(c), Credit: transport.NewCredit(20)})
 		var batch []*transport.Envelope
 		for range 60 {
 			batch = append(batch, envelope(c, "k"))
@@ -75,18 +76,18 @@ func TestOrderSurvivesTheDeathOfALoneReceiver(t *testing.T) {
 		b := open(t, s)
 		declare(t, b, c)
 		send(t, b, batch...)
-		first.next() // stays unsettled; what follows is settled out of order
-		settled := []*transport.Delivery{first.next(), first.next()}
+		first.Next() // stays unsettled; what follows is settled out of order
+		settled := []*transport.Delivery{first.Next(), first.Next()}
 		for _, d := range settled {
 			d.Settle(transport.Done)
 		}
 		for range 19 { // the credit comes back as the two are acknowledged
-			first.next()
+			first.Next()
 		}
 		dying.plug(nil)
-		again := receive(t, b, transport.Route{Channel: c, Group: "g"})
+		again := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)})
 		begin := time.Now()
-		got := again.done(58)
+		got := again.Done(58)
 		want := append([]*transport.Envelope{batch[0]}, batch[3:]...)
 		if strings.Join(got, " ") != idsOf(want) {
 			t.Errorf("%v: got %v; want %v", pattern, got, idsOf(want))
@@ -94,7 +95,7 @@ func TestOrderSurvivesTheDeathOfALoneReceiver(t *testing.T) {
 		if took := time.Since(begin); took >= nats.AckWait {
 			t.Errorf("%v: what was on the way came after %v; want less than AckWait", pattern, took)
 		}
-		again.stop()
+		again.Stop()
 	}
 }
 
@@ -104,19 +105,19 @@ func TestAReceiverThatIsNotAloneLeavesTheOthersTheirs(t *testing.T) {
 	c := transport.Channel{Address: "a.b", Pattern: transport.Queue}
 	one, two := open(t, s), open(t, s)
 	declare(t, one, c)
-	x := receive(t, one, transport.Route{Channel: c, Credit: transport.NewCredit(1)})
+	x := transporttest.StartReceiving(t, one, transport.Route{Channel: c, Credit: transport.NewCredit(1)})
 	held, next := envelope(c, ""), envelope(c, "")
 	send(t, one, held, next)
-	d := x.next()
-	y := receive(t, two, transport.Route{Channel: c})
-	z := receive(t, one, transport.Route{Channel: c})
+	d := x.Next()
+	y := transporttest.StartReceiving(t, two, transport.Route{Channel: c})
+	z := transporttest.StartReceiving(t, one, transport.Route{Channel: c})
 	select {
-	case e := <-y.got:
+	case e := <-y.Got:
 		if e.Envelope.ID != next.ID {
 			t.Errorf("got %s, which another has; want %s", e.Envelope.ID, next.ID)
 		}
 		e.Settle(transport.Done)
-	case e := <-z.got:
+	case e := <-z.Got:
 		if e.Envelope.ID != next.ID {
 			t.Errorf("got %s, which another has; want %s", e.Envelope.ID, next.ID)
 		}
@@ -125,9 +126,9 @@ func TestAReceiverThatIsNotAloneLeavesTheOthersTheirs(t *testing.T) {
 		t.Fatal("nothing came")
 	}
 	d.Settle(transport.Done)
-	x.stop()
-	y.stop()
-	z.stop()
+	x.Stop()
+	y.Stop()
+	z.Stop()
 }
 
 func TestNothingIsLostOrDisorderedWhenTheConnectionIsCut(t *testing.T) {
@@ -139,8 +140,8 @@ func TestNothingIsLostOrDisorderedWhenTheConnectionIsCut(t *testing.T) {
 	wire := &cable{to: s}
 	cut := openOver(t, wire)
 	declare(t, cut, c)
-	group := receive(t, cut, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(10)})
-	reader := receive(t, cut, transport.Route{Channel: c, Credit: transport.NewCredit(10)})
+	group := transporttest.StartReceiving(t, cut, transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(10)})
+	reader := transporttest.StartReceiving(t, cut, transport.Route{Channel: c, Credit: transport.NewCredit(10)})
 	var batch []*transport.Envelope
 	for range 300 {
 		batch = append(batch, envelope(c, "k"))
@@ -152,13 +153,13 @@ func TestNothingIsLostOrDisorderedWhenTheConnectionIsCut(t *testing.T) {
 			send(t, b, batch[i:i+30]...)
 		}
 	}()
-	for name, x := range map[string]*receiving{"group": group, "reader": reader} {
+	for name, x := range map[string]*transporttest.Receiving{"group": group, "reader": reader} {
 		seen := 0 // what was settled may come again, if its acknowledgement was lost; nothing new may come too early
 		for i := 0; seen < len(batch); i++ {
 			if i%70 == 35 {
 				wire.plug(s)
 			}
-			d := x.next()
+			d := x.Next()
 			if at := indexOf(batch, d.Envelope.ID); at > seen {
 				t.Fatalf("%s: message %d came before %d", name, at, seen)
 			} else if at == seen {
@@ -209,14 +210,14 @@ func TestReceiversSurviveARestartOfTheServer(t *testing.T) {
 			queue := transport.Channel{Address: "a.queue", Pattern: transport.Queue}
 			stream := transport.Channel{Address: "a.stream", Pattern: transport.Stream}
 			declare(t, b, queue, stream)
-			xs := []*receiving{
-				receive(t, b, transport.Route{Channel: queue}),
-				receive(t, b, transport.Route{Channel: stream, Group: "g"}),
-				receive(t, b, transport.Route{Channel: stream}),
+			xs := []*transporttest.Receiving{
+				transporttest.StartReceiving(t, b, transport.Route{Channel: queue}),
+				transporttest.StartReceiving(t, b, transport.Route{Channel: stream, Group: "g"}),
+				transporttest.StartReceiving(t, b, transport.Route{Channel: stream}),
 			}
 			send(t, b, envelope(queue, ""), envelope(stream, ""))
 			for _, x := range xs {
-				x.done(1)
+				x.Done(1)
 			}
 			wire.plug(nil)
 			closeIt(t, s)
@@ -235,10 +236,10 @@ func TestReceiversSurviveARestartOfTheServer(t *testing.T) {
 				}
 			}
 			for i, want := range []string{one.ID, two.ID, two.ID} {
-				xs[i].doneUntil(want)
+				xs[i].DoneUntil(want)
 			}
 			for _, x := range xs {
-				x.stop()
+				x.Stop()
 			}
 		})
 	}
@@ -273,11 +274,11 @@ func TestAContextThatIsDoneLeavesTheOutcomeUnknown(t *testing.T) {
 	thaw()
 	send(t, b, flying) // the same again: stored once
 	send(t, b, envelope(c, ""))
-	x := receive(t, b, transport.Route{Channel: c})
-	if got := x.done(2); got[0] != flying.ID || got[1] == flying.ID {
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	if got := x.Done(2); got[0] != flying.ID || got[1] == flying.ID {
 		t.Errorf("got %v; want %s once and another", got, flying.ID)
 	}
-	x.stop()
+	x.Stop()
 }
 
 // freezer gives connections whose answers can be held up.

@@ -88,76 +88,12 @@ func send(t testing.TB, b *nats.Broker, e ...*transport.Envelope) []transport.Re
 	return receipts
 }
 
-// receiving is a Receive that runs.
-type receiving struct {
-	t      testing.TB
-	got    chan *transport.Delivery
-	cancel context.CancelFunc
-	ended  chan error
-}
-
-func receive(t testing.TB, b *nats.Broker, r transport.Route) *receiving {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	x := &receiving{t: t, got: make(chan *transport.Delivery, 10_000), cancel: cancel, ended: make(chan error, 1)}
-	ready := make(chan struct{})
-	r.Ready = func() { close(ready) }
-	go func() { x.ended <- b.Receive(ctx, r, func(d *transport.Delivery) { x.got <- d }) }()
-	select {
-	case <-ready:
-	case err := <-x.ended:
-		t.Fatalf("Receive = %v before it was ready", err)
-	case <-time.After(patience):
-		t.Fatal("Receive is not ready; want Ready to be called")
+// group is a name for a group of the channel, where it may have one.
+func group(c transport.Channel) string {
+	if c.Pattern == transport.Queue {
+		return ""
 	}
-	t.Cleanup(cancel)
-	return x
-}
-
-// next is the next delivery.
-func (x *receiving) next() *transport.Delivery {
-	x.t.Helper()
-	select {
-	case d := <-x.got:
-		return d
-	case err := <-x.ended:
-		x.t.Fatalf("Receive = %v; want a delivery", err)
-	case <-time.After(patience):
-		x.t.Fatal("no delivery came")
-	}
-	return nil
-}
-
-// done takes n deliveries, settles them and gives their ids.
-func (x *receiving) done(n int) (ids []string) {
-	x.t.Helper()
-	for range n {
-		d := x.next()
-		ids = append(ids, d.Envelope.ID)
-		d.Settle(transport.Done)
-	}
-	return ids
-}
-
-// doneUntil settles what comes until the id has come: first, perhaps, what was settled when the connection was cut.
-func (x *receiving) doneUntil(id string) {
-	x.t.Helper()
-	for x.done(1)[0] != id {
-	}
-}
-
-// stop ends the Receive, which must return nil.
-func (x *receiving) stop() {
-	x.t.Helper()
-	x.cancel()
-	select {
-	case err := <-x.ended:
-		if err != nil {
-			x.t.Errorf("Receive = %v; want nil", err)
-		}
-	case <-time.After(patience):
-		x.t.Fatal("Receive has not returned; want nil when all is settled")
-	}
+	return "g"
 }
 
 func idsOf(es []*transport.Envelope) string {

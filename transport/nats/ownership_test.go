@@ -15,6 +15,7 @@ import (
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 var keyed = transport.Channel{Address: "orders.v1.placed", Pattern: transport.Topic, Partitions: 8}
@@ -152,11 +153,11 @@ func TestALoneReceiverKeepsWhatItHasWhenTheServerWasAway(t *testing.T) {
 	c := keyed
 	c.Partitions = 1
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)})
 	first, second := envelope(c, "k"), envelope(c, "k")
 	send(t, b, first, second)
-	held := x.next()
-	behind := x.next()
+	held := x.Next()
+	behind := x.Next()
 	wire.plug(nil)
 	away := time.Now()
 	for held.Valid() {
@@ -171,7 +172,7 @@ func TestALoneReceiverKeepsWhatItHasWhenTheServerWasAway(t *testing.T) {
 	behind.Settle(transport.Return) // as a layer does that may not begin it
 	held.Settle(transport.Done)
 	wire.plug(s)
-	d := x.next()
+	d := x.Next()
 	if d.Envelope.ID != second.ID || !d.Valid() || d.Fence != held.Fence || over(d.Revoked) || over(d.Yield) {
 		t.Errorf("got %s, valid %v, fence %d; want %s, true, %d: nobody else had it", d.Envelope.ID, d.Valid(), d.Fence, second.ID, held.Fence)
 	}
@@ -180,10 +181,10 @@ func TestALoneReceiverKeepsWhatItHasWhenTheServerWasAway(t *testing.T) {
 	if r := sendUntil(t, b, last); r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	if got := x.done(1)[0]; got != last.ID {
+	if got := x.Done(1)[0]; got != last.ID {
 		t.Errorf("got %s; want %s: what was settled does not come again", got, last.ID)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func TestAHandOverWaitsForWhatRunsAndNotForEver(t *testing.T) {
@@ -193,12 +194,12 @@ func TestAHandOverWaitsForWhatRunsAndNotForEver(t *testing.T) {
 	c := keyed
 	c.Partitions = 1
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)})
 	batch := []*transport.Envelope{envelope(c, "k"), envelope(c, "k"), envelope(c, "k")}
 	send(t, b, batch...)
-	hung, queued, third := x.next(), x.next(), x.next()
-	y := receive(t, open(t, s), transport.Route{Channel: c, Group: "g"})
-	x.cancel() // the first to join would keep its one partition
+	hung, queued, third := x.Next(), x.Next(), x.Next()
+	y := transporttest.StartReceiving(t, open(t, s), transport.Route{Channel: c, Group: group(c)})
+	x.Cancel() // the first to join would keep its one partition
 	begin := time.Now()
 	<-queued.Yield
 	if over(hung.Revoked) {
@@ -208,14 +209,14 @@ func TestAHandOverWaitsForWhatRunsAndNotForEver(t *testing.T) {
 	third.Settle(transport.Return)
 	select {
 	case <-hung.Revoked:
-	case d := <-y.got:
+	case d := <-y.Got:
 		t.Fatalf("%s came to the newcomer after %v, while the handler of %s runs; want it to wait", d.Envelope.ID, time.Since(begin), hung.Envelope.ID)
 	}
 	if took := time.Since(begin); took < transport.HandOver || took > transport.HandOver+patience/4 {
 		t.Errorf("Revoked after %v; want after %v", took, transport.HandOver)
 	}
 	for _, e := range batch {
-		d := y.next()
+		d := y.Next()
 		if d.Envelope.ID != e.ID || d.Fence <= hung.Fence {
 			t.Errorf("got %s with fence %d; want %s with more than %d", d.Envelope.ID, d.Fence, e.ID, hung.Fence)
 		}
@@ -225,10 +226,10 @@ func TestAHandOverWaitsForWhatRunsAndNotForEver(t *testing.T) {
 		t.Error("Valid of what was revoked = true; want false")
 	}
 	hung.Settle(transport.Done) // too late, but Receive has waited for it
-	if err := <-x.ended; err != nil {
+	if err := <-x.Ended; err != nil {
 		t.Errorf("Receive = %v; want nil", err)
 	}
-	y.stop()
+	y.Stop()
 }
 
 func TestAllReceiversOfARemovedGroupEnd(t *testing.T) {
@@ -238,14 +239,14 @@ func TestAllReceiversOfARemovedGroupEnd(t *testing.T) {
 	c := keyed
 	c.Partitions = 1
 	declare(t, b, c)
-	route := transport.Route{Channel: c, Group: "g"}
-	owner, idle := receive(t, b, route), receive(t, open(t, s), route)
+	route := transport.Route{Channel: c, Group: group(c)}
+	owner, idle := transporttest.StartReceiving(t, b, route), transporttest.StartReceiving(t, open(t, s), route)
 	if err := b.RemoveGroup(t.Context(), c, "g"); err != nil {
 		t.Fatalf("RemoveGroup = %v; want nil", err)
 	}
-	for name, x := range map[string]*receiving{"the owner": owner, "the one without a partition": idle} {
+	for name, x := range map[string]*transporttest.Receiving{"the owner": owner, "the one without a partition": idle} {
 		select {
-		case err := <-x.ended:
+		case err := <-x.Ended:
 			if !errors.Is(err, transport.ErrNotFound) {
 				t.Errorf("Receive of %s = %v; want an error wrapping ErrNotFound", name, err)
 			}
@@ -253,13 +254,13 @@ func TestAllReceiversOfARemovedGroupEnd(t *testing.T) {
 			t.Errorf("Receive of %s goes on; want it to end", name)
 		}
 	}
-	again := receive(t, b, route)
+	again := transporttest.StartReceiving(t, b, route)
 	e := envelope(c, "k")
 	send(t, b, e)
-	if got := again.done(1)[0]; got != e.ID {
+	if got := again.Done(1)[0]; got != e.ID {
 		t.Errorf("the group that was made again got %s; want %s", got, e.ID)
 	}
-	again.stop()
+	again.Stop()
 }
 
 func TestWhatGoesToARequestOfAnotherComesAgainInOrder(t *testing.T) {
@@ -269,10 +270,10 @@ func TestWhatGoesToARequestOfAnotherComesAgainInOrder(t *testing.T) {
 	c := keyed
 	c.Pattern, c.Partitions = transport.Queue, 1
 	declare(t, b, c)
-	x := receive(t, b, transport.Route{Channel: c, Credit: transport.NewCredit(1)})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Credit: transport.NewCredit(1)})
 	first := envelope(c, "k")
 	send(t, b, first)
-	held := x.next()
+	held := x.Next()
 	thief, err := natsio.Connect("", natsio.InProcessServer(s))
 	if err != nil {
 		t.Fatal(err)
@@ -295,10 +296,10 @@ func TestWhatGoesToARequestOfAnotherComesAgainInOrder(t *testing.T) {
 		t.Fatalf("the thief got %v; want a message", err)
 	}
 	held.Settle(transport.Done)
-	if got := strings.Join(x.done(len(batch)), " "); got != idsOf(batch) {
+	if got := strings.Join(x.Done(len(batch)), " "); got != idsOf(batch) {
 		t.Errorf("got %s; want %s", got, idsOf(batch))
 	}
-	x.stop()
+	x.Stop()
 	if n, _, err := b.Backlog(t.Context(), c, ""); n != 0 || err != nil {
 		t.Errorf("Backlog = %d, %v; want 0", n, err)
 	}
@@ -317,14 +318,14 @@ func TestARestartedProcessWaitsNoLongerThanTheLease(t *testing.T) {
 		wire := &cable{to: s}
 		b := openOver(t, wire)
 		declare(t, b, c)
-		x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+		x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)})
 		begin := time.Now()
 		e := envelope(c, "k")
 		send(t, b, e)
-		x.doneUntil(e.ID)
+		x.DoneUntil(e.ID)
 		took := time.Since(begin)
 		if clean {
-			x.stop()
+			x.Stop()
 			closeIt(t, b)
 		}
 		wire.plug(nil)
@@ -347,12 +348,12 @@ func TestAnIdleProcessWritesItsLeaseAndNoMore(t *testing.T) {
 	s := startServer(t, embedded.Options{})
 	b := open(t, s)
 	const channels = 25
-	var xs []*receiving
+	var xs []*transporttest.Receiving
 	for n := range channels {
 		c := keyed
 		c.Address = fmt.Sprintf("a.v1.n%d", n)
 		declare(t, b, c)
-		xs = append(xs, receive(t, b, transport.Route{Channel: c, Group: "g"}))
+		xs = append(xs, transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)}))
 	}
 	nc, err := natsio.Connect("", natsio.InProcessServer(s))
 	if err != nil {
@@ -379,6 +380,6 @@ func TestAnIdleProcessWritesItsLeaseAndNoMore(t *testing.T) {
 		t.Errorf("%d writes within %v; want 1 to %d, of the lease alone", n, rest, most)
 	}
 	for _, x := range xs {
-		x.stop()
+		x.Stop()
 	}
 }

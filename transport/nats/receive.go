@@ -41,7 +41,7 @@ func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 func (b *Broker) receive(ctx context.Context, r transport.Route, reader bool, take func(*transport.Delivery)) error {
 	x := &receiver{
 		b: b, stream: b.names.stream(r.Channel.Address), consumer: consumer(r.Channel, r.Group),
-		filters: b.names.filters(r.Channel, r.Group), from: origin(r), until: r.Until,
+		filters: b.names.filters(r.Channel, r.Group), from: r.Origin(), until: r.Until,
 		reader: reader, window: newWindow(r.Credit), ready: r.Ready,
 		take:    func(e *entry) { take(e.delivery(r.Channel)) },
 		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.create(ctx, r.Channel) },
@@ -54,35 +54,14 @@ func (b *Broker) share(ctx context.Context, r transport.Route, take func(*transp
 	stream := b.names.stream(r.Channel.Address)
 	s := &share{
 		b: b, o: b.owners, route: r, channel: r.Channel, group: stream + "." + consumer(r.Channel, r.Group), stream: stream,
-		from: origin(r), window: newWindow(r.Credit), take: take, ready: r.Ready,
+		from: r.Origin(), window: newWindow(r.Credit), take: take, ready: r.Ready,
 		wake: make(chan struct{}, 1), unsure: make(map[int]bool), held: make(map[int]*tenure),
 	}
 	return s.run(ctx)
 }
 
-// origin is where a new group of r begins.
-func origin(r transport.Route) transport.Position {
-	switch r.Channel.Pattern {
-	case transport.Queue:
-		return transport.Position{Start: true}
-	case transport.Topic: // what is kept is for the groups that were there
-		return transport.Position{}
-	}
-	return r.From
-}
-
 func checkRoute(r transport.Route) error {
-	var errs []error
-	errs = append(errs, r.Channel.Validate())
-	if r.Group == "" && r.Channel.Pattern == transport.Topic {
-		errs = append(errs, errors.New("a topic's receiver needs a group"))
-	}
-	if r.Group != "" {
-		errs = append(errs, transport.CheckGroup(r.Group))
-	}
-	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
-		errs = append(errs, errors.New("a position to end at is for streams only"))
-	}
+	errs := []error{r.Validate()}
 	for _, p := range []transport.Position{r.From, r.Until} {
 		if _, err := sequence(p); err != nil {
 			errs = append(errs, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // publishers wait each for its own confirmation.
@@ -114,9 +115,9 @@ func BenchmarkReceive(b *testing.B) {
 		send(b, broker, c, n, min(n+500, b.N))
 	}
 	b.ResetTimer()
-	x := receive(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(2000)})
-	x.done(b.N)
+	x := transporttest.StartReceiving(b, broker, transport.Route{Channel: c, Credit: transport.NewCredit(2000)})
+	x.Done(b.N)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	b.StopTimer()
-	x.stop()
+	x.Stop()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 // The suite kills the server under queues; this is about the rest of what is stored.
@@ -12,10 +13,10 @@ func TestStreamsPositionsAndDelayedMessagesSurviveTheServersDeath(t *testing.T) 
 	s := start(t)
 	b := open(t, s.URL)
 	stream, topic := channel(t, b, transport.Stream, 2), channel(t, b, transport.Topic, 0)
-	group := receive(t, b, transport.Route{Channel: stream, Group: "g"})
-	mail := receive(t, b, transport.Route{Channel: topic, Group: "mail"})
+	group := transporttest.StartReceiving(t, b, transport.Route{Channel: stream, Group: "g"})
+	mail := transporttest.StartReceiving(t, b, transport.Route{Channel: topic, Group: "mail"})
 	send(t, b, stream, 0, 100)
-	group.done(100)
+	group.Done(100)
 	time.Sleep(time.Second) // longer than positions wait to be stored
 	for round := range 2 {
 		first := 1000 * (round + 1)
@@ -33,7 +34,7 @@ func TestStreamsPositionsAndDelayedMessagesSurviveTheServersDeath(t *testing.T) 
 		}
 		seen := make(map[string]bool)
 		for len(seen) < 100 {
-			d := group.next()
+			d := group.Next()
 			if len(d.Envelope.ID) < len(late.ID) {
 				t.Errorf("%s came again; want it to be behind the stored position", d.Envelope.ID)
 			}
@@ -43,7 +44,7 @@ func TestStreamsPositionsAndDelayedMessagesSurviveTheServersDeath(t *testing.T) 
 			d.Settle(transport.Done)
 		}
 		for {
-			d := mail.next()
+			d := mail.Next()
 			d.Settle(transport.Done)
 			if d.Envelope.ID != late.ID {
 				continue // the one of the round before, once more
@@ -54,6 +55,6 @@ func TestStreamsPositionsAndDelayedMessagesSurviveTheServersDeath(t *testing.T) 
 			break
 		}
 	}
-	group.drop()
-	mail.drop()
+	group.Drop()
+	mail.Drop()
 }

@@ -22,7 +22,7 @@
 // A message is a CloudEvents event in binary mode: application headers "cloudEvents:" and the attribute's name, the
 // property content-type; events in structured mode and the prefix "cloudEvents_" are read too. What is no event is
 // delivered all the same, so that it can end among the dead letters: with an ID made of the queue and the message, the
-// body as it came, and the reason in the header [Malformed].
+// body as it came, and the reason in the header [transport.Malformed].
 //
 // # What holds
 //

@@ -12,7 +12,6 @@ import (
 const (
 	attributeStart = "cloudEvents:"
 	otherStart     = "cloudEvents_" // the binding allows both
-	structured     = "application/cloudevents+json"
 	// sentHeader is when a message of a stream was sent, in nanoseconds of Unix time by the sender's clock; for what is
 	// delayed, its NotBefore. A stream's own times have seconds only.
 	sentHeader = "x-parley-sent"

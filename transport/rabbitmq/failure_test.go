@@ -13,12 +13,13 @@ import (
 
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func deletedQueue(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Queue, 0)
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	raw := dial(t, s)
 	if _, err := raw.QueueDelete("parley."+c.Address, false, false, false); err != nil {
 		t.Fatal(err)
@@ -40,8 +41,8 @@ func deletedQueue(t *testing.T, s *servers.Server) {
 			break
 		}
 	}
-	x.done(3)
-	x.stop()
+	x.Done(3)
+	x.Stop()
 }
 
 func blocked(t *testing.T, s *servers.Server) {
@@ -65,15 +66,15 @@ func blocked(t *testing.T, s *servers.Server) {
 	if err == nil || !strings.Contains(err.Error(), "blocked by the broker") {
 		t.Errorf("Send while the server takes nothing = %v; want an error that says so", err)
 	}
-	x := receive(t, b, transport.Route{Channel: c})
-	x.done(10)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	x.Done(10)
 	watermark("1GB")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := b.Send(ctx, []*transport.Envelope{envelope(c, 1000)})[0].Err; err != nil {
 		t.Errorf("Send after the alarm = %v; want nil", err)
 	}
-	x.drop()
+	x.Drop()
 }
 
 func deletedExchange(t *testing.T, s *servers.Server) {
@@ -124,9 +125,9 @@ func deletedExchange(t *testing.T, s *servers.Server) {
 func lostConnection(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Queue, 1)
-	x := receive(t, b, transport.Route{Channel: c, Credit: transport.NewCredit(1)})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Credit: transport.NewCredit(1)})
 	send(t, b, c, 0, 1)
-	held := x.next()
+	held := x.Next()
 	closed := make(chan error, 1)
 	go func() {
 		_, err := s.Rabbitmqctl(t.Context(), "close_all_connections", "-p", "parley", "test")
@@ -166,7 +167,7 @@ func lostConnection(t *testing.T, s *servers.Server) {
 		t.Error("Valid after the connection was lost = true; want false")
 	}
 	held.Settle(transport.Done)
-	x.drop()
+	x.Drop()
 }
 
 func fullQueue(t *testing.T, s *servers.Server) {
@@ -209,16 +210,16 @@ func fullQueue(t *testing.T, s *servers.Server) {
 			t.Fatalf("%d messages have landed; want more than the queue takes and than 32", landed)
 		}
 	}
-	x := receive(t, b, transport.Route{Channel: other})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: other})
 	delay(other, 1)
-	x.done(1)
-	x.stop()
-	y := receive(t, b, transport.Route{Channel: full})
+	x.Done(1)
+	x.Stop()
+	y := transporttest.StartReceiving(t, b, transport.Route{Channel: full})
 	seen := make(map[string]bool)
 	for len(seen) < 100 {
-		seen[y.done(1)[0]] = true
+		seen[y.Done(1)[0]] = true
 	}
-	y.drop()
+	y.Drop()
 }
 
 func noChannels(t *testing.T, s *servers.Server) {
@@ -247,8 +248,8 @@ func foreignMembers(t *testing.T, s *servers.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	send(t, b, c, 0, 10)
-	x.done(10)
-	x.stop()
+	x.Done(10)
+	x.Stop()
 }

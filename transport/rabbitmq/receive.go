@@ -28,17 +28,7 @@ func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 }
 
 func checkRoute(r transport.Route) error {
-	var errs []error
-	errs = append(errs, r.Channel.Validate())
-	if r.Group == "" && r.Channel.Pattern == transport.Topic {
-		errs = append(errs, errors.New("a topic's receiver needs a group"))
-	}
-	if r.Group != "" {
-		errs = append(errs, transport.CheckGroup(r.Group))
-	}
-	if !r.Until.IsZero() && r.Channel.Pattern != transport.Stream {
-		errs = append(errs, errors.New("a position to end at is for streams only"))
-	}
+	errs := []error{r.Validate()}
 	for _, p := range []transport.Position{r.From, r.Until} {
 		if p.At == "" || r.Channel.Pattern != transport.Stream {
 			continue
@@ -51,9 +41,6 @@ func checkRoute(r transport.Route) error {
 
 func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery)) *receiver {
 	c := route.Channel
-	if c.Pattern == transport.Queue {
-		route.Group = ""
-	}
 	r := &receiver{
 		b: b, route: route, take: take, credit: route.Credit, ready: route.Ready,
 		streams: c.Pattern == transport.Stream, wake: make(chan struct{}, 1),

@@ -173,20 +173,20 @@ func strangersMessage(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	for _, p := range []transport.Pattern{transport.Queue, transport.Stream} {
 		c := channel(t, b, p, 2)
-		x := receive(t, b, transport.Route{Channel: c, Group: map[transport.Pattern]string{transport.Stream: "g"}[p]})
+		x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: map[transport.Pattern]string{transport.Stream: "g"}[p]})
 		err := dial(t, s).PublishWithContext(t.Context(), "", "parley."+c.Address+":1", false, false, amqp.Publishing{Body: []byte("hello")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := x.next()
-		if why := d.Envelope.Headers[rabbitmq.Malformed]; !strings.Contains(why, "specversion") || string(d.Envelope.Body) != "hello" {
+		d := x.Next()
+		if why := d.Envelope.Headers[transport.Malformed]; !strings.Contains(why, "specversion") || string(d.Envelope.Body) != "hello" {
 			t.Errorf("%v: delivered %+v; want the body as it came and why it is no event", p, d.Envelope)
 		}
 		if err := d.Envelope.Validate(); err != nil {
 			t.Errorf("%v: the envelope of a stranger's message: %v; want one that can go to dead letters", p, err)
 		}
 		d.Settle(transport.Done)
-		x.stop()
+		x.Stop()
 	}
 }
 
@@ -216,7 +216,7 @@ func officialSDK(t *testing.T, s *servers.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	for _, p := range []amqp.Publishing{
 		{ContentType: "application/cloudevents+json; charset=utf-8", Body: structured},
 		{ContentType: d.ContentType, Body: d.Body, Headers: amqp.Table{
@@ -227,26 +227,26 @@ func officialSDK(t *testing.T, s *servers.Server) {
 		if err := raw.PublishWithContext(t.Context(), "parley."+c.Address, "0", false, false, p); err != nil {
 			t.Fatal(err)
 		}
-		got := x.next()
+		got := x.Next()
 		for _, what := range transporttest.Differences(sent, got.Envelope) {
 			t.Errorf("%s: %s", p.ContentType, what)
 		}
 		got.Settle(transport.Done)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func removedGroup(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	for _, p := range []transport.Pattern{transport.Topic, transport.Stream} {
 		c := channel(t, b, p, 0)
-		x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+		x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
 		send(t, b, c, 0, 3)
-		x.done(3)
+		x.Done(3)
 		if err := b.RemoveGroup(t.Context(), c, "g"); err != nil {
 			t.Fatalf("RemoveGroup = %v; want nil", err)
 		}
-		if err := x.end(); !errors.Is(err, transport.ErrNotFound) {
+		if err := x.End(); !errors.Is(err, transport.ErrNotFound) {
 			t.Errorf("%v: Receive = %v; want ErrNotFound", p, err)
 		}
 		if _, _, err := b.Backlog(t.Context(), c, "g"); !errors.Is(err, transport.ErrNotFound) {
@@ -262,25 +262,25 @@ func pausedReceiver(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Queue, 0)
 	credit := transport.NewCredit(5)
-	paused := receive(t, b, transport.Route{Channel: c, Credit: credit})
+	paused := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Credit: credit})
 	send(t, b, c, 0, 20)
-	held := paused.next()
+	held := paused.Next()
 	for range 4 {
-		paused.next().Settle(transport.Return)
+		paused.Next().Settle(transport.Return)
 	}
 	credit.Set(0)
-	other := receive(t, b, transport.Route{Channel: c})
+	other := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	seen := map[string]bool{held.Envelope.ID: true}
 	for len(seen) < 20 {
-		seen[other.done(1)[0]] = true
+		seen[other.Done(1)[0]] = true
 	}
 	credit.Set(5)
-	other.stop()
+	other.Stop()
 	held.Settle(transport.Done)
 	send(t, b, c, 20, 21)
-	for paused.done(1)[0] != "id-20" { // first, perhaps, what was taken between Return and pause
+	for paused.Done(1)[0] != "id-20" { // first, perhaps, what was taken between Return and pause
 	}
-	paused.stop()
+	paused.Stop()
 }
 
 func partitionsAreShared(t *testing.T, s *servers.Server) {
@@ -288,7 +288,7 @@ func partitionsAreShared(t *testing.T, s *servers.Server) {
 	for _, p := range []transport.Pattern{transport.Queue, transport.Stream} {
 		c := channel(t, one, p, 4)
 		route := transport.Route{Channel: c, Group: map[transport.Pattern]string{transport.Stream: "g"}[p]}
-		a, b := receive(t, one, route), receive(t, two, route)
+		a, b := transporttest.StartReceiving(t, one, route), transporttest.StartReceiving(t, two, route)
 		owned, deadline := make(map[int]bool), time.Now().Add(patience)
 		for n := 0; len(owned) < 2; n += 50 {
 			if time.Now().After(deadline) {
@@ -297,9 +297,9 @@ func partitionsAreShared(t *testing.T, s *servers.Server) {
 			send(t, one, c, n, n+50)
 			for range 50 {
 				select {
-				case d := <-a.got:
+				case d := <-a.Got:
 					d.Settle(transport.Done)
-				case d := <-b.got:
+				case d := <-b.Got:
 					owned[d.Partition] = true
 					d.Settle(transport.Done)
 				case <-time.After(patience):
@@ -307,15 +307,15 @@ func partitionsAreShared(t *testing.T, s *servers.Server) {
 				}
 			}
 		}
-		a.drop()
-		b.drop()
+		a.Drop()
+		b.Drop()
 	}
 }
 
 func silentServer(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Queue, 0)
-	x := receive(t, b, transport.Route{Channel: c})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	if err := s.Freeze(); err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func silentServer(t *testing.T, s *servers.Server) {
 		err := b.Send(ctx, []*transport.Envelope{envelope(c, n)})[0].Err
 		cancel()
 		if err == nil {
-			for x.done(1)[0] != fmt.Sprintf("id-%d", n) { // first, perhaps, what was unknown
+			for x.Done(1)[0] != fmt.Sprintf("id-%d", n) { // first, perhaps, what was unknown
 			}
 			break
 		}
@@ -349,7 +349,7 @@ func silentServer(t *testing.T, s *servers.Server) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func slowHandler(t *testing.T, s *servers.Server) {
@@ -361,10 +361,10 @@ func slowHandler(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	for _, partitions := range []int{0, 2} {
 		c := channel(t, b, transport.Queue, partitions)
-		x := receive(t, b, transport.Route{Channel: c})
+		x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 		send(t, b, c, 0, 1)
-		slow := x.next()
-		again := x.next() // the server gives it out once more
+		slow := x.Next()
+		again := x.Next() // the server gives it out once more
 		if again.Envelope.ID != slow.Envelope.ID {
 			t.Errorf("got %s; want %s again", again.Envelope.ID, slow.Envelope.ID)
 		}
@@ -374,9 +374,9 @@ func slowHandler(t *testing.T, s *servers.Server) {
 		slow.Settle(transport.Done)
 		again.Settle(transport.Done)
 		send(t, b, c, 1, 2)
-		if got := x.done(1)[0]; got != "id-1" {
+		if got := x.Done(1)[0]; got != "id-1" {
 			t.Errorf("got %s; want id-1", got)
 		}
-		x.stop()
+		x.Stop()
 	}
 }

@@ -12,37 +12,38 @@ import (
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/rabbitmq"
+	"github.com/parley-io/parley/transport/transporttest"
 )
 
 func streamGroupGoesOn(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Stream, 0)
 	route := transport.Route{Channel: c, Group: "g", Credit: transport.NewCredit(10)}
-	x := receive(t, b, route)
+	x := transporttest.StartReceiving(t, b, route)
 	send(t, b, c, 0, 20)
-	first := x.done(7)
-	x.drop()
+	first := x.Done(7)
+	x.Drop()
 	waiting, _, err := b.Backlog(t.Context(), c, "g")
 	if err != nil || waiting != 13 {
 		t.Errorf("Backlog = %d, %v; want 13", waiting, err)
 	}
-	again := receive(t, b, route)
-	rest := again.done(13)
+	again := transporttest.StartReceiving(t, b, route)
+	rest := again.Done(13)
 	if first[6] != "id-6" || rest[0] != "id-7" || rest[12] != "id-19" {
 		t.Errorf("got %v, then %v; want id-0 to id-6, then id-7 to id-19", first, rest)
 	}
-	again.stop()
+	again.Stop()
 }
 
 func deletedStream(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Stream, 0)
-	group := receive(t, b, transport.Route{Channel: c, Group: "g"})
-	reader := receive(t, b, transport.Route{Channel: c})
+	group := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
+	reader := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
 	send(t, b, c, 0, 5)
-	group.done(5)
-	reader.done(5)
-	group.stop()
+	group.Done(5)
+	reader.Done(5)
+	group.Stop()
 	if _, err := dial(t, s).QueueDelete("parley."+c.Address, false, false, false); err != nil {
 		t.Fatal(err)
 	}
@@ -55,12 +56,12 @@ func deletedStream(t *testing.T, s *servers.Server) {
 			t.Fatalf("Send to a deleted stream = %v; want it declared again", err)
 		}
 	}
-	again := receive(t, b, transport.Route{Channel: c, Group: "g"})
-	for who, x := range map[string]*receiving{"group": again, "reader": reader} {
-		if ids := x.done(8); ids[0] != "id-100" || ids[7] != "id-107" {
+	again := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
+	for who, x := range map[string]*transporttest.Receiving{"group": again, "reader": reader} {
+		if ids := x.Done(8); ids[0] != "id-100" || ids[7] != "id-107" {
 			t.Errorf("the %s got %v of the new stream; want id-100 to id-107", who, ids)
 		}
-		x.stop()
+		x.Stop()
 	}
 }
 
@@ -127,10 +128,10 @@ func unreadablePosition(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Stream, 0)
 	route := transport.Route{Channel: c, Group: "g"}
-	x := receive(t, b, route)
+	x := transporttest.StartReceiving(t, b, route)
 	send(t, b, c, 0, 3)
-	x.done(3)
-	x.stop()
+	x.Done(3)
+	x.Stop()
 	raw, queue := dial(t, s), "parley."+c.Address+":g"
 	if _, err := raw.QueuePurge(queue, false); err != nil {
 		t.Fatal(err)
@@ -138,20 +139,20 @@ func unreadablePosition(t *testing.T, s *servers.Server) {
 	if err := raw.PublishWithContext(t.Context(), "", queue, false, false, amqp.Publishing{Body: []byte("what?")}); err != nil {
 		t.Fatal(err)
 	}
-	x = receive(t, b, route)
-	if ids := x.done(3); ids[0] != "id-0" {
+	x = transporttest.StartReceiving(t, b, route)
+	if ids := x.Done(3); ids[0] != "id-0" {
 		t.Errorf("got %v; want all from id-0 on", ids)
 	}
-	x.stop()
+	x.Stop()
 }
 
 func backlogOfStream(t *testing.T, s *servers.Server) {
 	b, other := open(t, s.URL), open(t, s.URL)
 	c := channel(t, b, transport.Stream, 0)
-	x := receive(t, b, transport.Route{Channel: c, Group: "g"})
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: "g"})
 	send(t, b, c, 0, 5)
-	x.done(5)
-	x.stop()
+	x.Done(5)
+	x.Stop()
 	send(t, b, c, 5, 9)
 	var looks sync.WaitGroup
 	for range 8 {

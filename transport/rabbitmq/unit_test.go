@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/cloudevents"
 	"github.com/parley-io/parley/transport/transporttest"
 )
 
@@ -174,7 +175,7 @@ func TestURLsNameServersAndNeverThePassword(t *testing.T) {
 
 func FuzzWhatComesIsReadOrSaidToBeMalformed(f *testing.F) {
 	f.Add("text/plain", "1.0", "id", "a.b", "key", []byte("x"))
-	f.Add(structured, "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"a.b","data":"text"}`))
+	f.Add(cloudevents.Structured, "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"a.b","data":"text"}`))
 	f.Fuzz(func(t *testing.T, contentType, version, id, kind, subject string, body []byte) {
 		d := &amqp.Delivery{ContentType: contentType, Body: body, Headers: amqp.Table{
 			"cloudEvents:specversion": version, "cloudEvents_id": id, "cloudEvents:type": kind, "cloudEvents:subject": subject,
