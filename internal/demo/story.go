@@ -26,8 +26,8 @@ const (
 )
 
 const (
-	// startLimit is for the processes to be there.
-	startLimit = 30 * time.Second
+	// startLimit is for the processes to be there, also on a machine with much else to do.
+	startLimit = 2 * time.Minute
 	// drainLimit is for what was ordered to be done, and for what somebody who was killed had taken to come back.
 	drainLimit = 60 * time.Second
 	// glance is between two looks at the network.

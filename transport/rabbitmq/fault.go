@@ -10,6 +10,9 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
+// noReplicaYet is what the server says of a stream while it starts again and has not found it yet (3.10.8 was tried).
+const noReplicaYet = "does not have a replica on the local node"
+
 // refusal says what an error of declaring or consuming means. What the server has refused and would refuse again wraps
 // [transport.ErrRefused] and has a [transport.Error] with what to do; anything else, such as a lost connection,
 // [transport.ErrNotSent].
@@ -27,6 +30,9 @@ func refusal(err error) error {
 		coded.Code = transport.PermissionDenied
 		coded.Message = "this user may not: have an administrator allow it, see rabbitmqctl set_permissions"
 	case amqp.PreconditionFailed:
+		if strings.Contains(e.Reason, noReplicaYet) {
+			return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
+		}
 		coded.Code = transport.FailedPrecondition
 		coded.Message = "it exists in another form: let both sides declare the same, use another address or prefix, or delete the old one"
 	case amqp.NotFound:

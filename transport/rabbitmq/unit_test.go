@@ -288,3 +288,23 @@ func TestAReturnedMessageIsToldFromAnotherOfTheSameID(t *testing.T) {
 		t.Errorf("watched %v; want nothing", r.watch)
 	}
 }
+
+func TestWhatTheServerRefusesForGoodIsToldFromWhatMayPass(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err     error
+		refused bool
+	}{
+		{&amqp.Error{Server: true, Code: amqp.PreconditionFailed, Reason: "inequivalent arg 'x-queue-type'"}, true},
+		{&amqp.Error{Server: true, Code: amqp.PreconditionFailed, Reason: "queue 'a' in vhost '/' does not have a replica on the local node"}, false},
+		{&amqp.Error{Server: true, Code: amqp.AccessRefused}, true},
+		{&amqp.Error{Server: true, Code: amqp.NotFound}, false},
+		{&amqp.Error{Server: true, Code: amqp.ResourceError}, false},
+		{amqp.ErrClosed, false},
+	} {
+		err := refusal(c.err)
+		if errors.Is(err, transport.ErrRefused) != c.refused || errors.Is(err, transport.ErrNotSent) == c.refused {
+			t.Errorf("refusal(%v) = %v; want refused %v, and else not sent", c.err, err, c.refused)
+		}
+	}
+}
