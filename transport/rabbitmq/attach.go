@@ -55,7 +55,7 @@ func (r *receiver) attachAll(s *session, now time.Time) error {
 
 // failed decides whether to try again later.
 func (r *receiver) failed(err error, now time.Time) error {
-	if err := refusal(err); errors.Is(err, transport.ErrRefused) {
+	if err := refusal(err); errors.Is(err, transport.ErrRefused) || errors.Is(err, amqp.ErrChannelMax) {
 		return err
 	}
 	r.session = nil

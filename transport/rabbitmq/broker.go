@@ -29,6 +29,7 @@ type Broker struct {
 	mu       sync.Mutex
 	closed   bool
 	channels map[string]transport.Channel // declared, by address
+	turns    map[string]chan struct{}     // of capacity 1, by what the server is asked about; see transact
 
 	closing chan struct{}  // Close was called
 	dead    chan struct{}  // Close no longer waits
@@ -52,7 +53,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	}
 	d := &dialer{o, servers}
 	b := &Broker{
-		options: o, names: names{o.Prefix}, channels: make(map[string]transport.Channel),
+		options: o, names: names{o.Prefix}, channels: make(map[string]transport.Channel), turns: make(map[string]chan struct{}),
 		features: transport.Features{
 			MaxBytes: transport.DefaultMaxBody, Delay: MaxDelay, Streams: true,
 			Survives: "process", // streams are not written through to the disk, and no client can ask for the cluster's size

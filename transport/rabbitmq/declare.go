@@ -35,14 +35,14 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 		if b.declared(c) {
 			continue
 		}
-		if err := b.transact(ctx, func(ch *amqp.Channel) error { return b.lay(ch, c) }); err != nil {
+		if err := b.transact(ctx, c.Address, func(ch *amqp.Channel) error { return b.lay(ch, c) }); err != nil {
 			errs = append(errs, fmt.Errorf("rabbitmq: declare %s: %w", c.Address, refusal(err)))
 			continue
 		}
 		made = append(made, c)
 	}
 	if len(made) > 0 { // by another process just now, perhaps
-		if err := b.transact(ctx, b.settle); err != nil {
+		if err := b.transact(ctx, "settle", b.settle); err != nil {
 			return errors.Join(append(errs, fmt.Errorf("rabbitmq: declare: %w", refusal(err)))...)
 		}
 	}
@@ -79,14 +79,28 @@ func (b *Broker) declared(c transport.Channel) bool {
 }
 
 // transact does f on a channel of its own of the connection for receiving, which the server reads also when it takes no
-// more messages. It waits for a connection, and no longer than ctx.
-func (b *Broker) transact(ctx context.Context, f func(ch *amqp.Channel) error) error {
+// more messages. It waits for a connection, and no longer than ctx. There is one at a time about a thing, also when
+// nobody waits for the last one any more: a server that takes minutes to answer is not asked ever more by those who try
+// again, until the connection has no channel left.
+func (b *Broker) transact(ctx context.Context, about string, f func(ch *amqp.Channel) error) error {
+	turn := b.turn(about)
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("the server has not answered what it was asked before: %w", context.Cause(ctx))
+	case <-b.dead:
+		return transport.ErrClosed
+	}
 	s, err := b.inward.wait(ctx)
 	if err != nil {
+		<-turn
 		return err
 	}
 	done := make(chan error, 1)
-	b.users.Go(func() { done <- s.transact(f) }) // ends with the session at the latest
+	b.users.Go(func() { // ends with the session at the latest
+		done <- s.transact(f)
+		<-turn
+	})
 	select {
 	case err := <-done:
 		return err
@@ -95,6 +109,18 @@ func (b *Broker) transact(ctx context.Context, f func(ch *amqp.Channel) error) e
 	case <-b.dead:
 		return transport.ErrClosed
 	}
+}
+
+// turn has room for who asks the server about a thing.
+func (b *Broker) turn(about string) chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.turns[about]
+	if t == nil {
+		t = make(chan struct{}, 1)
+		b.turns[about] = t
+	}
+	return t
 }
 
 // lay makes what a channel consists of, or finds that it is there in the same form.

@@ -59,11 +59,11 @@ func (b *Broker) ladder(ctx context.Context) error {
 	if b.laddered.Load() {
 		return nil
 	}
-	err := b.transact(ctx, func(ch *amqp.Channel) error { // what is made last
+	err := b.transact(ctx, "ladder", func(ch *amqp.Channel) error { // what is made last
 		return ch.ExchangeDeclarePassive(b.names.level(levels-1), "topic", true, false, false, false, nil)
 	})
 	if isMissing(err) {
-		err = b.transact(ctx, b.layLadder)
+		err = b.transact(ctx, "ladder", b.layLadder)
 	}
 	if err != nil {
 		return fmt.Errorf("make the place of delayed messages: %w", err)

@@ -222,22 +222,65 @@ func fullQueue(t *testing.T, s *servers.Server) {
 	y.Drop()
 }
 
-func noChannels(t *testing.T, s *servers.Server) {
-	limit := func(n int) {
-		t.Helper()
-		if out, err := s.Rabbitmqctl(t.Context(), "eval", fmt.Sprintf("application:set_env(rabbit, channel_max, %d).", n)); err != nil {
-			t.Fatalf("rabbitmqctl: %v: %s", err, out)
+// limitChannels sets how many channels connections may have that are made from now on.
+func limitChannels(t *testing.T, s *servers.Server, n int) {
+	t.Helper()
+	if out, err := s.Rabbitmqctl(t.Context(), "eval", fmt.Sprintf("application:set_env(rabbit, channel_max, %d).", n)); err != nil {
+		t.Fatalf("rabbitmqctl: %v: %s", err, out)
+	}
+}
+
+// A machine that was busy took minutes to declare a queue; senders tried again and again, each time on a channel more,
+// until there was none, and messages were refused.
+func slowToDeclare(t *testing.T, s *servers.Server) {
+	limitChannels(t, s, 10)
+	defer limitChannels(t, s, 2047)
+	b := open(t, s.URL)
+	c := transport.Channel{Address: "slow.v1.declared", Pattern: transport.Queue}
+	if err := b.Declare(t.Context(), []transport.Channel{c}); err != nil { // all that is made once
+		t.Fatalf("Declare = %v; want nil", err)
+	}
+	c.Address = "slow.v1.asked-for-often"
+	if err := s.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		err := b.Declare(ctx, []transport.Channel{c})
+		cancel()
+		if !errors.Is(err, transport.ErrNotSent) || errors.Is(err, amqp.ErrChannelMax) {
+			t.Errorf("Declare while the server is silent = %v; want ErrNotSent, and channels to be left", err)
 		}
 	}
-	limit(6)
-	defer limit(2047)
+	if err := s.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for { // the connection may have been given up
+		err := b.Declare(ctx, []transport.Channel{c})
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil || !errors.Is(err, transport.ErrNotSent) {
+			t.Fatalf("Declare once the server answers again = %v; want nil", err)
+		}
+	}
+	if n, _, err := b.Backlog(ctx, c, ""); n != 0 || err != nil {
+		t.Errorf("Backlog = %d, %v; want 0", n, err)
+	}
+}
+
+func noChannels(t *testing.T, s *servers.Server) {
+	limitChannels(t, s, 6)
+	defer limitChannels(t, s, 2047)
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Queue, 8)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err := b.Receive(ctx, transport.Route{Channel: c}, func(*transport.Delivery) {})
-	if !errors.Is(err, transport.ErrRefused) || transport.CodeOf(err) != transport.ResourceExhausted || !strings.Contains(err.Error(), "all 6 channels") {
-		t.Errorf("Receive of 8 partitions with 6 channels = %v; want ErrRefused, resource-exhausted and the limit", err)
+	if transport.CodeOf(err) != transport.ResourceExhausted || !strings.Contains(err.Error(), "all 6 channels") {
+		t.Errorf("Receive of 8 partitions with 6 channels = %v; want resource-exhausted and the limit", err)
 	}
 }
 

@@ -138,7 +138,7 @@ func (b *Broker) operate(ctx context.Context, what string, c transport.Channel, 
 		return err
 	}
 	defer b.users.Done()
-	err := b.transact(ctx, f)
+	err := b.transact(ctx, c.Address, f)
 	switch {
 	case err == nil:
 		return nil

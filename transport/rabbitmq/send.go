@@ -225,7 +225,7 @@ func (b *Broker) declareAgain(ctx context.Context, p *parcel) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	err := b.transact(ctx, func(ch *amqp.Channel) error {
+	err := b.transact(ctx, p.channel.Address, func(ch *amqp.Channel) error {
 		if p.delayed {
 			if err := b.layLadder(ch); err != nil {
 				return err

@@ -41,6 +41,7 @@ func TestOnARealServer(t *testing.T) {
 		{"after a lost connection nothing of a batch overtakes and partitions are yielded", lostConnection},
 		{"a full queue does not hold up what is delayed for others", fullQueue},
 		{"a connection without free channels refuses", noChannels},
+		{"a server that does not answer is not asked ever more", slowToDeclare},
 		{"members that cannot be counted do not end the receiving", foreignMembers},
 		{"partitions are shared with who joins", partitionsAreShared},
 		{"while the server takes nothing Send ends with its context and receiving goes on", blocked},

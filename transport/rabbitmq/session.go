@@ -177,7 +177,7 @@ func (s *session) channel() (*amqp.Channel, error) {
 	if !errors.Is(err, amqp.ErrChannelMax) {
 		return ch, err
 	}
-	return nil, fmt.Errorf("%w: %w", transport.ErrRefused, &transport.Error{
+	return nil, fmt.Errorf("%w: %w", transport.ErrNotSent, &transport.Error{
 		Code: transport.ResourceExhausted, Cause: err,
 		Message: fmt.Sprintf("all %d channels of the connection are in use: receive fewer partitions and groups with one "+
 			"broker, or raise the server's channel_max", s.conn.Config.ChannelMax),
