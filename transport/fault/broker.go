@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -126,7 +127,8 @@ func (b *broker) hold(ctx context.Context) {
 }
 
 // Receive passes deliveries on. A cut sets the credit that the driver sees to 0, so that nothing has to be connected
-// again, and returns whatever is in somebody's hands.
+// again, and returns whatever is in somebody's hands. The driver sees another credit a moment after it was set; what it
+// delivers beyond it in that moment is returned too.
 func (b *broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
 	theirs, ours := r.Credit, transport.NewCredit(0)
 	if theirs == nil {
@@ -143,13 +145,17 @@ func (b *broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 		close(over)
 		<-stopped
 	}()
+	var out atomic.Int64 // unsettled
 	return b.Broker.Receive(ctx, r, func(d *transport.Delivery) {
 		settle := d.Settle
-		if b.injector.strike(Receive, b.service, address).rule != nil {
+		credit, _ := theirs.Now()
+		if b.injector.strike(Receive, b.service, address).rule != nil || out.Load() >= int64(credit) {
 			settle(transport.Return)
 			return
 		}
+		out.Add(1)
 		d.Settle = func(o transport.Outcome) {
+			out.Add(-1)
 			if b.injector.strike(Receive, b.service, address).rule != nil {
 				o = transport.Return
 			}

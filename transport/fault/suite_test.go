@@ -25,12 +25,18 @@ const harmless = "fail send at nobody\ncut broker nothing.at.all\nfail call at n
 func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
 	for name, rules := range map[string]string{"no rules": "", "rules about others": harmless} {
 		t.Run(name, func(t *testing.T) {
-			transporttest.Run(t, transporttest.Target[transporttest.Site]{
+			results := transporttest.Run(t, transporttest.Target[transporttest.Site]{
 				Name:    "fault around mem",
 				Virtual: true,
 				Declared: map[int]string{
 					2:  "the broker inside is memory of this process",
+					3:  "the broker inside is memory of this process",
 					22: "the broker inside gives back at once what is returned",
+					32: "the broker inside is memory of this process",
+					36: "there is no network between a process and its memory",
+					37: "there is no network between a process and its memory",
+					38: "the broker inside cannot lose its memory alone",
+					42: "the broker inside has no users",
 				},
 				Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 					inj, fabric := fault.New(), mem.New()
@@ -57,9 +63,19 @@ func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
 							fabric.Start()
 							return nil
 						},
+						Down: func(context.Context) (func(context.Context) error, error) {
+							fabric.Stop()
+							return func(context.Context) error {
+								fabric.Start()
+								return nil
+							}, nil
+						},
 					}, nil, nil
 				},
 			}, transporttest.Options{})
+			if err := transporttest.Errors(results); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

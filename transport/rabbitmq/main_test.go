@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,13 +62,36 @@ func start(t testing.TB) *servers.Server {
 func target(s *servers.Server) transporttest.Target[transporttest.Site] {
 	return transporttest.Target[transporttest.Site]{
 		Name: "RabbitMQ",
+		Declared: map[int]string{
+			3: "it does not say of a confirmation that it was synced: Features.Survives is the process",
+		},
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 			return transporttest.Site{
 				Open: func(ctx context.Context) (transport.Broker, error) {
 					return rabbitmq.Open(ctx, rabbitmq.Options{URL: s.URL})
 				},
+				Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
+					return rabbitmq.Open(ctx, rabbitmq.Options{URL: through(s.URL, via)})
+				},
 				Command: func(ctx context.Context, args ...string) *exec.Cmd {
 					return transporttest.Child(ctx, append([]string{"work", s.URL}, args...)...)
+				},
+				Wipe: func(ctx context.Context) error {
+					return errors.Join(s.Kill(), os.RemoveAll(filepath.Join(filepath.Dir(s.Logs), "data")), s.Restart(ctx))
+				},
+				Denied: func(ctx context.Context) (transport.Broker, error) {
+					u, err := url.Parse(s.URL)
+					if err != nil {
+						return nil, err
+					}
+					name, password := "nobody-"+strings.ToLower(rand.Text()), rand.Text()
+					_, made := s.Rabbitmqctl(ctx, "add_user", name, password)
+					_, allowed := s.Rabbitmqctl(ctx, "set_permissions", "-p", strings.TrimPrefix(u.Path, "/"), name, "^$", "^$", "^$")
+					if err := errors.Join(made, allowed); err != nil {
+						return nil, err
+					}
+					u.User = url.UserPassword(name, password)
+					return rabbitmq.Open(ctx, rabbitmq.Options{URL: u.String()})
 				},
 				Down: func(context.Context) (func(context.Context) error, error) { return s.Restart, s.Kill() },
 				Kill: func(ctx context.Context) error {
@@ -78,6 +103,16 @@ func target(s *servers.Server) transporttest.Target[transporttest.Site] {
 			}, nil, nil
 		},
 	}
+}
+
+// through is a URL with the address that stands in for its own.
+func through(address string, via func(string) string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.Host = via(u.Host)
+	return u.String()
 }
 
 func open(t testing.TB, url string) *rabbitmq.Broker {

@@ -1,7 +1,6 @@
 package rabbitmq_test
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -9,7 +8,7 @@ import (
 )
 
 func TestRabbitMQKeepsThePromisesOfABroker(t *testing.T) {
-	o := transporttest.Options{Full: os.Getenv("PARLEY_CONFORM") == "full"}
+	o := transporttest.FromEnvironment(t)
 	if !o.Full {
 		o.Patience = 3 * time.Minute // each of the server's starts takes seconds
 	}

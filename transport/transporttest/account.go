@@ -112,6 +112,17 @@ func (l *account) count(group string) int {
 	return len(l.handled[group])
 }
 
+// handlings is how often the channel's one group has handled each ID.
+func (l *account) handlings() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	times := make(map[string]int)
+	for _, id := range l.handled[""] {
+		times[id.id]++
+	}
+	return times
+}
+
 // handledBy reports whether group has handled the first copy of an ID.
 func (l *account) handledBy(group, id string) bool {
 	l.mu.Lock()

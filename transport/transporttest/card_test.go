@@ -17,6 +17,7 @@ func TestACardIsReadAsItWasWrittenAndNoticesWhatHasChanged(t *testing.T) {
 		results = append(results, Result{Rule: p.Rule, Outcome: Passed, Detail: ""})
 	}
 	results[3].Outcome, results[3].Detail = Declared, "it cannot"
+	results[4].Outcome, results[4].Detail = NotRun, "it has no hammer"
 	file := filepath.Join(t.TempDir(), "brokers", "one.json")
 	newCard("One", features, results).write(t, file)
 	kept, err := readCard(file)
@@ -29,12 +30,25 @@ func TestACardIsReadAsItWasWrittenAndNoticesWhatHasChanged(t *testing.T) {
 	if got := kept.differences(newCard("One", features, results[:2])); len(got) > 0 {
 		t.Errorf("differences to a part of the same run = %q; want none", got)
 	}
+	better := slices.Clone(results)
+	better[4].Outcome, better[4].Detail = Passed, ""
+	if got := kept.differences(newCard("One", features, better)); len(got) > 0 {
+		t.Errorf("differences to a run that had more means = %q; want none", got)
+	}
+	part := newCard("One", features, results[5:7])
+	if part.keep(kept); len(part.Checks) != len(results) || part.check(results[4].Number) != kept.check(results[4].Number) {
+		t.Errorf("a card of a part of the checks that keeps the rest = %+v; want that of %+v", part, kept)
+	}
 	for what, change := range map[string]func(f *transport.Features, r []Result){
 		"another Features.Delay":   func(f *transport.Features, _ []Result) { f.Delay = 0 },
 		"another Features.Streams": func(f *transport.Features, _ []Result) { f.Streams = false },
 		"another reason":           func(_ *transport.Features, r []Result) { r[3].Detail = "it will not" },
 		"a declaration more":       func(_ *transport.Features, r []Result) { r[0].Outcome, r[0].Detail = Declared, "no more" },
-		"a declaration fewer":      func(_ *transport.Features, r []Result) { r[3].Outcome = Passed },
+		"a check that is not run any longer": func(_ *transport.Features, r []Result) {
+			r[5].Outcome, r[5].Detail = NotRun, "it has no hammer"
+		},
+		"another thing that is lacking": func(_ *transport.Features, r []Result) { r[4].Detail = "it has no nails" },
+		"a declaration fewer":           func(_ *transport.Features, r []Result) { r[3].Outcome = Passed },
 	} {
 		f, r := features, slices.Clone(results)
 		change(&f, r)

@@ -16,7 +16,7 @@ import (
 func killedConsumer(ctx context.Context, s *Scene, site Site) {
 	log, b := newAccount(), site.Connect(ctx, s)
 	c := s.channel(ctx, b, transport.Queue, 0)
-	random := rand.New(rand.NewPCG(13, 13)) // always the same points
+	random := s.Random()
 	rounds, cut := s.Count(5, 50), 0
 	for round := range rounds {
 		log.mustSend(ctx, s, b, messages(c, fmt.Sprintf("m%d", round), 1, 40)...)

@@ -12,5 +12,8 @@
 //	transporttest.Record(t, target, transporttest.Run(t, target, transporttest.Options{}))
 //
 // Outside a test, [Check] answers an error that explains each broken promise, and [Suite.Results] the whole table as
-// data. A target may declare that it cannot keep a promise; it is then reported as declared, never as passed.
+// data. A target may declare that it cannot keep a promise; it is then reported as declared, never as passed. A check
+// that needs what the target does not give, such as a server that may be killed, is not run, which is no pass either.
+//
+// PARLEY_CHECKS=5,36 chooses checks in tests, PARLEY_CONFORM=full the full counts, PARLEY_SEED other random moments.
 package transporttest

@@ -20,5 +20,5 @@ func TestHTTPKeepsThePromisesOfACaller(t *testing.T) {
 				MaxBytes: 1 << 20,
 			}, nil, nil
 		},
-	}, options())
+	}, transporttest.FromEnvironment(t))
 }

@@ -19,7 +19,13 @@ func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transp
 		Virtual: true,
 		Declared: map[int]string{
 			2:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
+			3:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
 			22: "what is returned comes again at once, as the package says: nothing but this process would be spared by a pause",
+			32: "the messages themselves are memory of this process",
+			36: "there is no network between a process and its memory",
+			37: "there is no network between a process and its memory",
+			38: "the broker cannot lose its memory without the process that asks for it",
+			42: "there are no users: who has the fabric may do everything",
 		},
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 			fabric := mem.New()
@@ -62,7 +68,7 @@ func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transp
 
 func TestMemoryKeepsThePromisesOfABroker(t *testing.T) {
 	target := memory(nil)
-	transporttest.Record(t, target, transporttest.Run(t, target, options()))
+	transporttest.Record(t, target, transporttest.Run(t, target, transporttest.FromEnvironment(t)))
 }
 
 // memoryCalls is a target of transport/mem for calls, in virtual time. wrap is as in memory.
@@ -88,5 +94,5 @@ func memoryCalls(wrap func(*mem.Caller) transport.Caller) transporttest.Target[t
 }
 
 func TestMemoryKeepsThePromisesOfACaller(t *testing.T) {
-	transporttest.RunCaller(t, memoryCalls(nil), options())
+	transporttest.RunCaller(t, memoryCalls(nil), transporttest.FromEnvironment(t))
 }

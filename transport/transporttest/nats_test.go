@@ -2,6 +2,7 @@ package transporttest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,11 +20,6 @@ import (
 func TestMain(m *testing.M) {
 	transporttest.Play(play)
 	goleak.VerifyTestMain(m)
-}
-
-// options are reduced counts, or the full ones with PARLEY_CONFORM=full, which takes minutes.
-func options() transporttest.Options {
-	return transporttest.Options{Full: os.Getenv("PARLEY_CONFORM") == "full"}
 }
 
 const token = "no-secret-of-anybody" // of brokers that live for one check
@@ -59,7 +55,8 @@ func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
 	return transporttest.Target[transporttest.Site]{
 		Name: "embedded NATS, loopback",
 		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
-			d := &transporttest.Daemon{Role: []string{"broker", t.TempDir(), "127.0.0.1:0"}}
+			dir := t.TempDir()
+			d := &transporttest.Daemon{Role: []string{"broker", dir, "127.0.0.1:0"}}
 			if err := d.Start(ctx); err != nil {
 				return transporttest.Site{}, nil, err
 			}
@@ -68,8 +65,14 @@ func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
 				Command: func(ctx context.Context, args ...string) *exec.Cmd {
 					return transporttest.Child(ctx, append([]string{"work", d.Address}, args...)...)
 				},
+				Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
+					return connect(ctx, "nats://"+via(strings.TrimPrefix(d.Address, "nats://")))
+				},
 				Kill: d.Restart,
 				Down: d.Down,
+				Wipe: func(ctx context.Context) error {
+					return errors.Join(d.Kill(ctx), os.RemoveAll(dir), d.Start(ctx))
+				},
 			}, d.Kill, nil
 		},
 	}
@@ -79,8 +82,9 @@ func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
 func inProcess(t *testing.T) transporttest.Target[transporttest.Site] {
 	const why = "the broker and its clients are one process and die together; tried over loopback"
 	return transporttest.Target[transporttest.Site]{
-		Name:     "embedded NATS, in process",
-		Declared: map[int]string{2: why, 4: why, 13: why, 26: why, 35: why},
+		Name: "embedded NATS, in process",
+		Declared: map[int]string{2: why, 4: why, 5: why, 13: why, 14: why, 21: why, 26: why, 31: why, 35: why, 36: why, 37: why, 38: why,
+			42: "there are no users: who has the server may do everything"},
 		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
 			server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
 			if err != nil {
@@ -96,10 +100,10 @@ func inProcess(t *testing.T) transporttest.Target[transporttest.Site] {
 
 func TestEmbeddedNATSOverLoopbackKeepsThePromisesOfABroker(t *testing.T) {
 	target := loopback(t)
-	transporttest.Record(t, target, transporttest.Run(t, target, options()))
+	transporttest.Record(t, target, transporttest.Run(t, target, transporttest.FromEnvironment(t)))
 }
 
 func TestEmbeddedNATSInProcessKeepsThePromisesOfABroker(t *testing.T) {
 	target := inProcess(t)
-	transporttest.Record(t, target, transporttest.Run(t, target, options()))
+	transporttest.Record(t, target, transporttest.Run(t, target, transporttest.FromEnvironment(t)))
 }

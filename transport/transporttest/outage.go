@@ -23,7 +23,7 @@ const (
 
 func brokerAway(ctx context.Context, s *Scene, site Site) {
 	if site.Down == nil && site.Kill == nil {
-		s.Fatalf("the target cannot end its broker; want Down or Kill, or a declaration")
+		s.NotRunf("the target cannot end its broker: neither Down nor Kill")
 	}
 	log, heard, b, other := newAccount(), newAccount(), site.Connect(ctx, s), site.Connect(ctx, s)
 	queue, topic, idle := s.channel(ctx, b, transport.Queue, 4), s.channel(ctx, b, transport.Topic, 0), s.channel(ctx, b, transport.Queue, 0)
@@ -110,21 +110,27 @@ const publishers = 8 // of a load
 
 // load publishes, whatever happens to the broker.
 type load struct {
-	away   atomic.Bool // set while the broker certainly is
-	failed atomic.Int64
+	away   atomic.Bool  // set while the broker certainly is
+	failed atomic.Int64 // while it was away
+	stored atomic.Int64
 	stop   func()
 }
 
 // press publishes from a few goroutines until stop, once each message, and wants each Send to end in time with an answer
 // that may be true.
 func (s *Scene) press(ctx context.Context, log *account, b transport.Broker, c transport.Channel) *load {
+	return s.pressAs(ctx, log, b, c, "load")
+}
+
+// pressAs is press for one of several loads of an account.
+func (s *Scene) pressAs(ctx context.Context, log *account, b transport.Broker, c transport.Channel, source string) *load {
 	l := &load{}
 	sending, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for p := range publishers {
 		running.Go(func() {
 			for n := 0; sending.Err() == nil; n++ {
-				l.one(ctx, s, log, b, message(c, fmt.Sprintf("load-%d", p), "k"+strconv.Itoa(p), n))
+				l.one(ctx, s, log, b, message(c, fmt.Sprintf("%s-%d", source, p), "k"+strconv.Itoa(p), n))
 				time.Sleep(20 * time.Millisecond)
 			}
 		})
@@ -151,6 +157,9 @@ func (l *load) one(ctx context.Context, s *Scene, log *account, b transport.Brok
 	}
 	if errors.Is(err, transport.ErrRefused) {
 		s.Errorf("a send ended with %v; want ErrNotSent or an unknown outcome, as it is worth repeating", err)
+	}
+	if err == nil {
+		l.stored.Add(1)
 	}
 	if !away || !l.away.Load() {
 		return

@@ -36,7 +36,7 @@ func (t Site) process(ctx context.Context, s *Scene, hear func(words []string), 
 	case t.Crash != nil:
 		p = t.simulated(ctx, s, hear, args)
 	default:
-		s.Fatalf("the target cannot kill a client; want Command or Crash, or a declaration")
+		s.NotRunf("the target cannot kill a client: neither Command nor Crash")
 	}
 	s.Defer(func(context.Context) error {
 		p.kill()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,27 +14,42 @@ import (
 
 func confirmedIsDurable(ctx context.Context, s *Scene, site Site) {
 	if site.Kill == nil {
-		s.Fatalf("the target cannot kill its broker; want Kill, or a declaration")
+		s.NotRunf("the target cannot kill its broker: no Kill")
 	}
-	log, b := newAccount(), site.Connect(ctx, s)
+	s.confirmedSurvives(ctx, site.Connect(ctx, s), "it was killed", s.Count(5, 50), site.Kill)
+}
+
+// confirmedSurvives does something to the broker again and again under load, right after confirmations, on one channel
+// that is old by then and one that is new each time.
+func (s *Scene) confirmedSurvives(ctx context.Context, b transport.Broker, what string, rounds int, do func(context.Context) error) {
+	log := newAccount()
 	c := s.channel(ctx, b, transport.Queue, 4)
-	rounds := s.Count(5, 50)
+	channels := []transport.Channel{c}
 	for round := range rounds {
+		fresh := transport.Channel{Address: s.Address(), Pattern: transport.Queue}
+		s.declareAgain(ctx, b, fresh) // b may still be on its way back
+		channels = append(channels, fresh)
 		others := loads(ctx, s, log, b, c, fmt.Sprintf("load-%d", round))
 		for i := range 10 {
-			log.insist(ctx, s, b, message(c, fmt.Sprintf("one-%d", round), "", i))
+			log.insist(ctx, s, b, message(c, fmt.Sprintf("old-%d", round), "", i))
+			log.insist(ctx, s, b, message(fresh, fmt.Sprintf("new-%d", round), "", i))
 		}
-		if err := site.Kill(ctx); err != nil {
-			s.Fatalf("killing the broker: %v", err)
+		if err := do(ctx); err != nil {
+			s.Fatalf("the broker, when %s: %v", what, err)
 		}
 		others()
 	}
 	log.insist(ctx, s, b, message(c, "last", "", 0))
-	r := s.receive(ctx, b, transport.Route{Channel: c}, log.take(""))
+	var receivers []*receiver
+	for _, c := range channels {
+		receivers = append(receivers, s.receive(ctx, b, transport.Route{Channel: c}, log.take("")))
+	}
 	log.settled(ctx, "")
-	r.stop(ctx, s)
+	for _, r := range receivers {
+		r.stop(ctx, s)
+	}
 	log.verify(s, "", faults{Duplicates: b.Features().Dedupe == 0, Unordered: true})
-	s.Notef("broker killed %d times: %s", rounds, log.summary())
+	s.Notef("%d times the broker came back after %s: %s", rounds, what, log.summary())
 }
 
 // loads publishes from a few goroutines until stop, once each message: what the broker answers is noted, whatever it is.
@@ -66,7 +80,7 @@ func killedPublisher(ctx context.Context, s *Scene, site Site) {
 	log, b := newAccount(), site.Connect(ctx, s)
 	c := s.channel(ctx, b, transport.Queue, 0)
 	s.receive(ctx, b, transport.Route{Channel: c}, log.take(""))
-	random := rand.New(rand.NewPCG(4, 4)) // always the same points
+	random := s.Random()
 	rounds := s.Count(5, 50)
 	for round := range rounds {
 		source := fmt.Sprintf("killed-%d", round)

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"errors"
 	"fmt"
+	"testing"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type Rule struct {
 	Reason  string // what goes wrong where it does not hold
 }
 
+func (r Rule) title() string { return fmt.Sprintf("%02d %s", r.Number, r.Name) }
+
 // Outcome is what became of one check.
 type Outcome string
 
@@ -21,7 +24,7 @@ const (
 	Passed   Outcome = "passed"
 	Declared Outcome = "declared" // not tried: the target says that it cannot keep it, and why
 	Failed   Outcome = "failed"
-	NotRun   Outcome = "not run" // the context was done before its turn
+	NotRun   Outcome = "not run" // the target lacks what the check needs, or the context was done before its turn
 )
 
 // Result is one line of the table that a suite makes of a target.
@@ -29,12 +32,12 @@ type Result struct {
 	Rule
 	Target  string
 	Outcome Outcome
-	Detail  string // Declared: the reason; Failed: got and want, one finding a line; Passed: ""
+	Detail  string // Declared: the reason; NotRun: what was missing; Failed: got and want, one finding a line; Passed: ""
 	Notes   string // what was done, in numbers; often ""
 	Took    time.Duration
 }
 
-// Err is nil for what passed or was declared, else an error that explains itself.
+// Err is nil for what passed or was declared, else an error that explains itself: what was not run has shown nothing.
 func (r Result) Err() error {
 	switch r.Outcome {
 	case Passed, Declared:
@@ -43,6 +46,21 @@ func (r Result) Err() error {
 	}
 	return fmt.Errorf("%s: check %d, %s: %s\n%s\npromise: %s\nreason: %s",
 		r.Target, r.Number, r.Name, r.Outcome, r.Detail, r.Promise, r.Reason)
+}
+
+// log tells a test of r.
+func (r Result) log(t *testing.T) {
+	t.Helper()
+	switch r.Outcome {
+	case Declared, NotRun:
+		t.Logf("%s: %s", r.Outcome, r.Detail)
+	case Failed:
+		t.Error(r.Err())
+	case Passed:
+	}
+	if r.Notes != "" {
+		t.Log(r.Notes)
+	}
 }
 
 // Errors joins the errors of results.

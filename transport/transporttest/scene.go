@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	mathrand "math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,9 +17,12 @@ import (
 type Scene struct {
 	full   bool
 	prefix string
+	number int
+	seed   uint64
 
 	mu    sync.Mutex
 	found []string
+	lacks string // what the target does not have and the check needs; "" = nothing
 	notes []string
 	ends  []func(context.Context) error
 	names int
@@ -29,8 +33,8 @@ type Scene struct {
 // maxFindings bounds what is said about one check; one cause often has hundreds of effects.
 const maxFindings = 12
 
-func newScene(number int, full bool) *Scene {
-	return &Scene{full: full, prefix: fmt.Sprintf("conform.%s.c%d", strings.ToLower(rand.Text()[:8]), number)}
+func newScene(number int, o Options) *Scene {
+	return &Scene{full: o.Full, number: number, seed: o.Seed, prefix: fmt.Sprintf("conform.%s.c%d", strings.ToLower(rand.Text()[:8]), number)}
 }
 
 // Errorf notes that the promise is broken; got comes before want. The check goes on.
@@ -53,6 +57,14 @@ func (s *Scene) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
+// NotRunf ends the check without a verdict, because the target does not give what it needs. What was found before counts.
+func (s *Scene) NotRunf(format string, args ...any) {
+	s.mu.Lock()
+	s.lacks = fmt.Sprintf(format, args...)
+	s.mu.Unlock()
+	runtime.Goexit()
+}
+
 // Defer calls end when the check is over, last first, with a context of its own. Its error is a finding.
 func (s *Scene) Defer(end func(context.Context) error) {
 	s.mu.Lock()
@@ -69,6 +81,11 @@ func (s *Scene) Count(reduced, full int) int {
 		return full
 	}
 	return reduced
+}
+
+// Random chooses moments, always the same ones for a check and a seed. Not for concurrent use.
+func (s *Scene) Random() *mathrand.Rand {
+	return mathrand.New(mathrand.NewPCG(uint64(s.number), uint64(s.number)+s.seed))
 }
 
 // Address is a new one, that no other check and no other run uses.
@@ -109,10 +126,20 @@ func (s *Scene) end(ctx context.Context) {
 	}
 }
 
-func (s *Scene) findings() string {
+// verdict is what became of the check, once it has ended.
+func (s *Scene) verdict() (o Outcome, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := s.found
+	switch {
+	case len(s.found) > 0:
+		return Failed, summarize(s.found)
+	case s.lacks != "":
+		return NotRun, s.lacks
+	}
+	return Passed, ""
+}
+
+func summarize(found []string) string {
 	if n := len(found) - maxFindings; n > 0 {
 		found = append(slices.Clone(found[:maxFindings]), fmt.Sprintf("… and %d findings more", n))
 	}

@@ -13,6 +13,9 @@ type Site struct {
 	// Open connects as another process would: what one connection stores, the others receive. The Broker must be a
 	// [transport.Operator] too.
 	Open func(ctx context.Context) (transport.Broker, error)
+	// Through is Open by another address: via is given the broker's "host:port" and answers the one to connect to, of a
+	// network that breaks on purpose. It is called once for each address that is needed. nil = cannot.
+	Through func(ctx context.Context, via func(address string) string) (transport.Broker, error)
 	// Command is a child process, not started yet, that connects to the broker and calls [Work] with args and its
 	// standard output. The check kills it with SIGKILL. nil = the work is done in this process and Crash ends it.
 	Command func(ctx context.Context, args ...string) *exec.Cmd
@@ -21,6 +24,13 @@ type Site struct {
 	// Kill ends the broker as SIGKILL does and starts it again on the same data, for those who are connected too.
 	// nil = cannot.
 	Kill func(ctx context.Context) error
+	// PowerLoss ends the broker as the loss of its power does, and starts it again on what the disk had by then. nil =
+	// cannot.
+	PowerLoss func(ctx context.Context) error
+	// Wipe ends the broker and starts it again without anything that it had stored. nil = cannot.
+	Wipe func(ctx context.Context) error
+	// Denied connects as somebody who may not create, send or receive anything. nil = cannot.
+	Denied func(ctx context.Context) (transport.Broker, error)
 	// Down is the first half of Kill; up is the second one, and returns when the broker serves. nil = Kill, so that the
 	// broker is away for no longer than it takes to start.
 	Down func(ctx context.Context) (up func(ctx context.Context) error, err error)
@@ -29,6 +39,11 @@ type Site struct {
 // Connect opens a connection that is closed with the scene.
 func (t Site) Connect(ctx context.Context, s *Scene) transport.Broker {
 	b, err := t.Open(ctx)
+	return s.owned(b, err)
+}
+
+// owned closes a connection that was opened with the scene.
+func (s *Scene) owned(b transport.Broker, err error) transport.Broker {
 	if err != nil {
 		s.Fatalf("connecting: %v", err)
 	}

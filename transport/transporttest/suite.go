@@ -2,10 +2,10 @@ package transporttest
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +14,9 @@ import (
 // Promise is a rule with the attempt to break it. S is what the attempt is made on: a [Site] or a [Peers].
 type Promise[S any] struct {
 	Rule
+	// Waits says that the check mostly waits, and neither harms nor loads the broker: [Suite.Run] tries such checks beside
+	// each other, after all others.
+	Waits bool
 	// Try reports what it finds to the scene. ctx ends after [Options.Patience].
 	Try func(ctx context.Context, s *Scene, site S)
 }
@@ -34,23 +37,6 @@ type Target[S any] struct {
 	Virtual bool
 }
 
-// Options of a run. The zero Options runs all checks with reduced counts.
-type Options struct {
-	Full     bool          // the counts of the whole list, such as 50 kills instead of 5
-	Only     []int         // numbers of the checks to run; nil = all
-	Patience time.Duration // for one check; 0 = 2 minutes, or 10 if Full
-}
-
-func (o Options) patience() time.Duration {
-	switch {
-	case o.Patience > 0:
-		return o.Patience
-	case o.Full:
-		return 10 * time.Minute
-	}
-	return 2 * time.Minute
-}
-
 // Results tries the chosen checks one after the other, by the wall clock.
 func (u Suite[S]) Results(ctx context.Context, target Target[S], o Options) []Result {
 	var all []Result
@@ -60,32 +46,45 @@ func (u Suite[S]) Results(ctx context.Context, target Target[S], o Options) []Re
 	return all
 }
 
-// Run tries the chosen checks as subtests and answers the results of those that ran.
+// Run tries the chosen checks as subtests and answers the results of those that ran. What fails, fails the test; what is
+// not run is only logged: [Record] compares it with what is known of the target, and [Errors] has an error for it.
 func (u Suite[S]) Run(t *testing.T, target Target[S], o Options) []Result {
 	t.Helper()
 	var all []Result
-	for _, p := range u.chosen(o) {
-		t.Run(fmt.Sprintf("%02d %s", p.Number, p.Name), func(t *testing.T) {
-			judge := func(t *testing.T) {
-				r := p.judge(t.Context(), target, o)
-				all = append(all, r)
-				switch {
-				case r.Outcome == Declared:
-					t.Logf("declared: %s", r.Detail)
-				case r.Notes != "":
-					t.Log(r.Notes)
-				}
-				if err := r.Err(); err != nil {
-					t.Error(err)
-				}
-			}
-			if target.Virtual {
-				synctest.Test(t, judge)
-			} else {
-				judge(t)
-			}
-		})
+	try := func(t *testing.T, p Promise[S]) {
+		t.Helper()
+		r := p.judge(t.Context(), target, o)
+		all = append(all, r)
+		r.log(t)
 	}
+	var waiting Suite[S]
+	for _, p := range u.chosen(o) {
+		switch {
+		case target.Virtual:
+			t.Run(p.title(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { try(t, p) })
+			})
+		case p.Waits:
+			waiting = append(waiting, p)
+		default:
+			t.Run(p.title(), func(t *testing.T) { try(t, p) })
+		}
+	}
+	if len(waiting) == 0 {
+		return all
+	}
+	t.Run("beside each other", func(t *testing.T) {
+		results := make([]Result, len(waiting))
+		var trying sync.WaitGroup
+		for i, p := range waiting { // t.Parallel tries no more at once than there are processors, and these need hardly any
+			trying.Go(func() { results[i] = p.judge(t.Context(), target, o) })
+		}
+		trying.Wait()
+		for _, r := range results {
+			t.Run(r.title(), func(t *testing.T) { r.log(t) })
+		}
+		all = append(all, results...)
+	})
 	return all
 }
 
@@ -109,12 +108,10 @@ func (p Promise[S]) judge(ctx context.Context, target Target[S], o Options) Resu
 		return r
 	}
 	began := time.Now()
-	s := newScene(p.Number, o.Full)
+	s := newScene(p.Number, o)
 	p.try(ctx, s, target, o.patience())
-	r.Took, r.Detail, r.Notes = time.Since(began), s.findings(), strings.Join(s.notes, "; ")
-	if r.Outcome = Passed; r.Detail != "" {
-		r.Outcome = Failed
-	}
+	r.Took, r.Notes = time.Since(began), strings.Join(s.notes, "; ")
+	r.Outcome, r.Detail = s.verdict()
 	return r
 }
 

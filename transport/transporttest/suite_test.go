@@ -11,7 +11,8 @@ import (
 	"github.com/parley-io/parley/transport/transporttest"
 )
 
-// toy is a suite about a number: 1 passes, 2 fails twice, 3 panics, 4 waits for its context.
+// toy is a suite about a number: 1 passes, 2 fails twice, 3 panics, 4 waits for its context, 5 lacks something, 6 has
+// found something before it noticed that.
 func toy() transporttest.Suite[int] {
 	promise := func(number int, try func(context.Context, *transporttest.Scene, int)) transporttest.Promise[int] {
 		return transporttest.Promise[int]{
@@ -30,6 +31,14 @@ func toy() transporttest.Suite[int] {
 		promise(4, func(ctx context.Context, s *transporttest.Scene, _ int) {
 			<-ctx.Done()
 			s.Errorf("got no answer in time")
+		}),
+		promise(5, func(_ context.Context, s *transporttest.Scene, _ int) {
+			s.NotRunf("the target has no %s", "hammer")
+			s.Errorf("this is never reached")
+		}),
+		promise(6, func(_ context.Context, s *transporttest.Scene, n int) {
+			s.Errorf("got %d; want 8", n)
+			s.NotRunf("the target has no hammer")
 		}),
 	}
 }
@@ -56,6 +65,8 @@ func TestEachCheckHasOneOutcomeAndSaysWhy(t *testing.T) {
 		{2, declared, transporttest.Failed, "got a declaration without a reason, want one"},
 		{3, nil, transporttest.Failed, "a defect of the driver"},
 		{4, nil, transporttest.Failed, "got no answer in time"},
+		{5, nil, transporttest.NotRun, "the target has no hammer"},
+		{6, nil, transporttest.Failed, "got 7; want 8"},
 	} {
 		o := transporttest.Options{Only: []int{c.number}, Patience: 10 * time.Millisecond}
 		got := toy().Results(t.Context(), toyTarget(c.declared), o)
@@ -64,7 +75,7 @@ func TestEachCheckHasOneOutcomeAndSaysWhy(t *testing.T) {
 			continue
 		}
 		err := got[0].Err()
-		if broken := c.want == transporttest.Failed; (err != nil) != broken {
+		if broken := c.want == transporttest.Failed || c.want == transporttest.NotRun; (err != nil) != broken {
 			t.Errorf("check %d, %s: Err = %v; want one: %v", c.number, c.want, err, broken)
 		} else if broken && !strings.Contains(err.Error(), "It holds.") {
 			t.Errorf("check %d: Err = %v; want it to say the promise", c.number, err)

@@ -52,14 +52,18 @@ packages of the drivers, and compared in each run. Nothing here is written by ha
 			switch x.Outcome {
 			case Declared:
 				notes = append(notes, fmt.Sprintf("%s cannot keep %d (%s): %s.", c.Name, p.Number, p.Name, x.Reason))
-				return fmt.Sprintf("declared (%d)", len(notes))
-			case Passed, Failed, NotRun:
+			case NotRun:
+				notes = append(notes, fmt.Sprintf("%s was not asked for %d (%s): %s.", c.Name, p.Number, p.Name, x.Reason))
+			case Passed, Failed:
 				return string(x.Outcome)
+			default:
+				return "no result"
 			}
-			return "not tried"
+			return fmt.Sprintf("%s (%d)", x.Outcome, len(notes))
 		})
 	}
-	b.WriteString("\nDeclared, and therefore not tried:\n\n")
+	b.WriteString("\nWhat is declared is known to be impossible there, for the reason below. What was not run is open: the tests of that\n")
+	b.WriteString("driver do not have the means, and nothing was shown.\n\n")
 	for i, n := range notes {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, n)
 	}

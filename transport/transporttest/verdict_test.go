@@ -111,7 +111,7 @@ func TestAHistoryIsJudgedByWhatPromise26Says(t *testing.T) {
 
 // judged are the findings about a history in which everything that is heard of was confirmed.
 func judged(lines string) string {
-	h, s := newHistory(transport.Channel{Partitions: 1}), newScene(26, false)
+	h, s := newHistory(transport.Channel{Partitions: 1}), newScene(26, Options{})
 	members := map[string]*member{}
 	for line := range strings.Lines(strings.TrimSpace(lines)) {
 		words := strings.Fields(line)
@@ -137,7 +137,7 @@ func judged(lines string) string {
 		}
 	}
 	h.verify(s)
-	return s.findings()
+	return summarize(s.found)
 }
 
 func TestAnIDOfTheSuiteSaysItsSourceAndNumber(t *testing.T) {

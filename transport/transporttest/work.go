@@ -18,6 +18,7 @@ import (
 //
 //	publish ADDRESS PARTITIONS SOURCE   "sending ID", then "stored ID" or "rejected ID"
 //	receive ADDRESS PARTITIONS          "ready", then "begin ID", "end ID" around each handling
+//	gaps ADDRESS PARTITIONS             the same, but each fifth message is begun and never ended
 //	order ADDRESS PARTITIONS            the same, each key in order, with times and the fence; see lanes
 func Work(ctx context.Context, b transport.Broker, args []string, out io.Writer) error {
 	err := work(ctx, b, args, out, nil)
@@ -45,11 +46,13 @@ func work(ctx context.Context, b transport.Broker, args []string, out io.Writer,
 		w.publish(ctx, args[3])
 		return nil
 	case args[0] == "receive" && len(args) == 3:
-		return w.receive(ctx)
+		return w.receive(ctx, g)
+	case args[0] == "gaps" && len(args) == 3:
+		return w.gaps(ctx)
 	case args[0] == "order" && len(args) == 3:
 		return w.order(ctx, g)
 	}
-	return fmt.Errorf("work %q: want publish ADDRESS PARTITIONS SOURCE, receive ADDRESS PARTITIONS or order ADDRESS PARTITIONS", args)
+	return fmt.Errorf("work %q: want publish ADDRESS PARTITIONS SOURCE, or receive, gaps or order ADDRESS PARTITIONS", args)
 }
 
 type worker struct {
@@ -82,21 +85,41 @@ func (w *worker) publish(ctx context.Context, source string) {
 	}
 }
 
-func (w *worker) receive(ctx context.Context) error {
+func (w *worker) receive(ctx context.Context, g *gate) error {
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
 	ready := func() { w.say("ready") }
 	route := transport.Route{Channel: w.channel, Credit: transport.NewCredit(8), Ready: ready}
 	return w.broker.Receive(ctx, route, func(d *transport.Delivery) {
 		handlers.Go(func() {
+			g.pass()
 			w.say("begin", d.Envelope.ID)
 			select {
 			case <-time.After(2 * time.Millisecond): // so that a kill comes in the middle of something
 			case <-ctx.Done():
 			}
+			g.pass()
 			w.say("end", d.Envelope.ID)
 			d.Settle(transport.Done)
 		})
+	})
+}
+
+func (w *worker) gaps(ctx context.Context) error {
+	var handlers sync.WaitGroup
+	defer handlers.Wait()
+	ready := func() { w.say("ready") }
+	return w.broker.Receive(ctx, transport.Route{Channel: w.channel, Ready: ready}, func(d *transport.Delivery) {
+		w.say("begin", d.Envelope.ID)
+		if skips(d.Envelope.ID) {
+			handlers.Go(func() {
+				<-ctx.Done()
+				d.Settle(transport.Return)
+			})
+			return
+		}
+		w.say("end", d.Envelope.ID)
+		d.Settle(transport.Done)
 	})
 }
 
