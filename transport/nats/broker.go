@@ -25,8 +25,11 @@ type Broker struct {
 
 	confirms *confirms
 	audience *audience
+	room     room
+	doubts   doubts
 	epoch    atomic.Int64              // counts the connections that were begun
 	seen     atomic.Pointer[time.Time] // when the last confirmed round trip began
+	apart    atomic.Pointer[error]     // why the last try to reconnect failed; nil = it is connected
 
 	mu          sync.Mutex
 	closed      bool
@@ -140,6 +143,14 @@ func (b *Broker) reconnection() <-chan struct{} {
 	return b.reconnected
 }
 
+// away is why there is no connection, nil where that is not known.
+func (b *Broker) away() error {
+	if err := b.apart.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // valid reports whether the last confirmed round trip is recent enough that nobody else has our deliveries.
 func (b *Broker) valid() bool { return elapsed(*b.seen.Load()) < Lease }
 
@@ -161,6 +172,7 @@ func (b *Broker) keep() {
 		case <-tick.C:
 		}
 		b.beat(ctx)
+		b.measure(ctx)
 		b.confirms.expire(time.Now().Add(-answerLimit))
 	}
 }

@@ -36,7 +36,8 @@ type flight struct {
 	lane  *lane
 	items []*item
 	batch bool
-	since time.Time
+	begun time.Time // of a single message: when it was sent first
+	since time.Time // when it was sent last
 }
 
 // confirmsBuffer is far more than can be on its way: what does not fit would be lost and its outcome unknown.

@@ -27,7 +27,11 @@ func (b *Broker) connect(ctx context.Context) error {
 		natsio.PingInterval(10 * time.Second),
 		natsio.MaxPingsOutstanding(2),
 		natsio.DisconnectErrHandler(func(*natsio.Conn, error) { b.confirms.lost() }),
-		natsio.ReconnectHandler(func(*natsio.Conn) { b.announceReconnection() }),
+		natsio.ReconnectErrHandler(func(_ *natsio.Conn, err error) { b.apart.Store(&err) }),
+		natsio.ReconnectHandler(func(*natsio.Conn) {
+			b.apart.Store(nil)
+			b.announceReconnection()
+		}),
 		natsio.ClosedHandler(func(*natsio.Conn) { close(b.ended) }),
 		natsio.ErrorHandler(func(_ *natsio.Conn, _ *natsio.Subscription, err error) { b.confirms.forbidden(err) }),
 	}
@@ -51,9 +55,13 @@ func (b *Broker) connect(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	url := ""
+	if b.options.URL != "" {
+		url = everywhere(b.options.URL)
+	}
 	b.confirms = newConfirms(b)
 	b.audience = newAudience(b)
-	nc, err := natsio.Connect(b.options.URL, options...)
+	nc, err := natsio.Connect(url, options...)
 	if err != nil {
 		return err
 	}
@@ -98,5 +106,5 @@ func (b *Broker) where() string {
 	if b.nc != nil {
 		return b.nc.ConnectedUrlRedacted()
 	}
-	return redact(b.options.URL)
+	return redact(everywhere(b.options.URL))
 }

@@ -36,15 +36,41 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("nats: declare: %w", err)
 	}
-	if err := b.startMover(ctx); err != nil {
+	if err := b.ask(ctx, b.names.delayStream(), b.startMover); err != nil {
 		return fmt.Errorf("nats: declare: make the place of delayed messages: %w", undeclared(err))
 	}
 	for _, c := range channels {
-		if err := b.declare(ctx, c); err != nil {
+		err := b.ask(ctx, b.names.stream(c.Address), func(ctx context.Context) error { return b.declare(ctx, c) })
+		if err != nil {
 			errs = append(errs, fmt.Errorf("nats: declare %s: %w", c.Address, undeclared(err)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// askAgain is after how long a cluster is asked again that has not answered.
+const askAgain = answerLimit / 2
+
+// ask does what makes something exist, and does it again where there is no answer: a cluster that elects a leader loses
+// requests.
+func (b *Broker) ask(ctx context.Context, stream string, do func(context.Context) error) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerLimit)
+		defer cancel()
+	}
+	for {
+		once, cancel := context.WithTimeout(ctx, askAgain)
+		err := do(once)
+		silent := once.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !silent {
+			return err
+		}
+		if denied := b.denied(stream); denied != nil {
+			return denied
+		}
+	}
 }
 
 // undeclared says what a failure to declare means for repeating.

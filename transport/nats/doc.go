@@ -32,7 +32,13 @@
 //
 // Many goroutines that send to one channel share fsyncs: while one group of messages is being stored, the next one
 // gathers, and goes as one atomic batch if that is cheaper. One duplicate makes the server refuse a whole batch; nothing
-// of it is stored then, so its members are sent singly, each with its own outcome.
+// of it is stored then, so its members are sent singly, each with its own outcome. What this Broker sends again because it
+// does not know its outcome is never in a batch.
+//
+// An account that has a limit, as that of an embedded server always has, is filled up to a sixteenth of it, or 16 MiB if
+// that is less: the signs of life below need room, too. What does not fit is ErrNotSent and [transport.ResourceExhausted],
+// and so is what the server itself refuses for want of room. A server whose own limit is reached before its accounts'
+// refuses everything; nobody keeps a partition then. [Broker.Storage] tells how much is stored.
 //
 // # Who gets what
 //

@@ -32,7 +32,7 @@ func encode(e *transport.Envelope) (*message, error) {
 	h[natsio.MsgIdHdr] = []string{id}
 	size += len(natsio.MsgIdHdr) + len(id)
 	if room := math.MaxUint16 - 1024; size > room { // JetStream's limit, less what is added on the way
-		return nil, fmt.Errorf("%w: headers of %d bytes on the wire: want at most %d", transport.ErrRefused, size, room)
+		return nil, tooLarge(fmt.Sprintf("headers of %d bytes on the wire: want at most %d", size, room))
 	}
 	return &message{natsio.Msg{Header: h, Data: e.Body}}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	natsio "github.com/nats-io/nats.go"
@@ -66,22 +67,16 @@ func (b *Broker) unfitServer(level int) (errs []error) {
 	return errs
 }
 
-func (b *Broker) unfitAccount(info *jetstream.AccountInfo) (errs []error) {
-	limits := []jetstream.Tier{info.Tier}
-	if t, ok := info.Tiers[fmt.Sprintf("R%d", b.options.Replicas)]; ok {
-		limits = []jetstream.Tier{t}
-	} else if len(info.Tiers) > 0 {
+func (b *Broker) unfitAccount(info *jetstream.AccountInfo) []error {
+	t, ok := b.tier(info)
+	if !ok {
 		return []error{unfit("the account has no limits for %d replicas, hence may store nothing: give it a tier R%d", b.options.Replicas, b.options.Replicas)}
 	}
-	for _, t := range limits {
-		if t.Limits.MaxStore == 0 {
-			errs = append(errs, unfit("the account may store nothing on disk: raise max_file in its jetstream limits"))
-		}
-		if n := t.Limits.MaxStore; n > 0 && t.Store >= uint64(n) {
-			errs = append(errs, unfit("the account's disk space of %d bytes is used up: raise max_file in its jetstream limits", n))
-		}
+	if t.Limits.MaxStore == 0 {
+		return []error{unfit("the account may store nothing on disk: raise max_file in its jetstream limits")}
 	}
-	return errs
+	b.room.know(int64(min(t.Store, math.MaxInt64)), t.Limits.MaxStore) // a full one is fit: receivers make room
+	return nil
 }
 
 func unfit(format string, args ...any) error {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	natsio "github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
 	"github.com/parley-io/parley/transport"
@@ -15,7 +16,8 @@ import (
 
 // lane is what goes to one stream. One group of messages is on its way at a time; what comes meanwhile gathers and
 // is the next group: as one atomic batch, which costs the server about eight synced writes whatever its size, or
-// singly, which costs one each. Who adds to an idle lane launches, and then the answers do.
+// singly, which costs one each. What may be a repetition is never in a batch. Who adds to an idle lane launches, and then
+// the answers do.
 type lane struct {
 	b       *Broker
 	stream  string
@@ -38,6 +40,8 @@ type item struct {
 	audience string // the stream whose groups count; "" = there is one
 	part     string // the partition in it; "" = it has none
 	to       string // the one group that it is for; "" = all
+	id       string // by which the server deduplicates; "" = it does not; set by add
+	repeated bool   // the server may have it already; set by add
 	settled  func(transport.Receipt)
 }
 
@@ -47,6 +51,8 @@ const (
 	minBatch      = 20      // a batch costs the server's disk about as much as this many single messages
 	// gather is how long a queue gathers. The server needs about as long to clean up after a batch.
 	gather = time.Millisecond
+	// inProcess is how long a cluster is given to store a message before it is asked about it again.
+	inProcess = 20 * time.Millisecond
 )
 
 func newLane(b *Broker, stream string, c transport.Channel) *lane {
@@ -55,6 +61,10 @@ func newLane(b *Broker, stream string, c transport.Channel) *lane {
 
 // add sends items in their order. The caller is a user of the connection.
 func (l *lane) add(items []*item) {
+	for _, i := range items {
+		i.id = i.msg.Header.Get(natsio.MsgIdHdr)
+		i.repeated = l.b.doubts.about(l.stream, i)
+	}
 	l.mu.Lock()
 	l.queue = append(l.queue, items...)
 	l.mu.Unlock()
@@ -96,7 +106,7 @@ func (l *lane) pump() {
 		if group == nil {
 			return
 		}
-		if l.single || len(group) < minBatch {
+		if l.singly(group) {
 			l.launchSingly(group)
 		} else {
 			l.launchBatch(group)
@@ -117,17 +127,22 @@ func (l *lane) next() []*item {
 	}
 	l.gathered()
 	n, size := 0, 0
-	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes {
+	for n < len(l.queue) && n < maxBatch && size < maxBatchBytes && l.queue[n].repeated == l.queue[0].repeated {
 		size += len(l.queue[n].msg.Data)
 		n++
 	}
 	group := slices.Clone(l.queue[:n])
 	l.queue = slices.Delete(l.queue, 0, n)
 	l.flying = 1
-	if l.single || n < minBatch {
+	if l.singly(group) {
 		l.flying = n
 	}
 	return group
+}
+
+// singly reports whether a group is no batch.
+func (l *lane) singly(group []*item) bool {
+	return l.single || len(group) < minBatch || group[0].repeated
 }
 
 // launchGathered launches what there is: no more came in time.
@@ -140,11 +155,14 @@ func (l *lane) launchGathered() {
 
 func (l *lane) launchSingly(group []*item) {
 	for _, i := range group {
-		f := &flight{lane: l, items: []*item{i}}
-		reply := l.b.confirms.expect(f)
-		if err := i.msg.publish(l.b.nc, reply); err != nil && l.b.confirms.drop(reply) {
-			l.settle(f, confirmation{}, unwritten(err))
-		}
+		l.launchOne(&flight{lane: l, items: []*item{i}, begun: time.Now()})
+	}
+}
+
+func (l *lane) launchOne(f *flight) {
+	reply := l.b.confirms.expect(f)
+	if err := f.items[0].msg.publish(l.b.nc, reply); err != nil && l.b.confirms.drop(reply) {
+		l.settle(f, confirmation{}, unwritten(err, l.b.away()))
 	}
 }
 
@@ -155,7 +173,7 @@ func (l *lane) launchBatch(group []*item) {
 	for n, i := range group[:last] {
 		i.msg.inBatch(id, n+1)
 		if err := i.msg.publish(l.b.nc, ""); err != nil { // never committed, hence nothing is stored
-			l.settle(f, confirmation{}, unbegun(err))
+			l.settle(f, confirmation{}, unbegun(err, l.b.away()))
 			return
 		}
 	}
@@ -163,7 +181,7 @@ func (l *lane) launchBatch(group []*item) {
 	group[last].msg.commit()
 	reply := l.b.confirms.expect(f)
 	if err := group[last].msg.publish(l.b.nc, reply); err != nil && l.b.confirms.drop(reply) {
-		l.settle(f, confirmation{}, unwritten(err))
+		l.settle(f, confirmation{}, unwritten(err, l.b.away()))
 	}
 }
 
@@ -171,6 +189,13 @@ func (l *lane) launchBatch(group []*item) {
 func (l *lane) land(f *flight, c confirmation, err error) {
 	if f.batch && c.Error != nil {
 		l.split(f)
+		return
+	}
+	if c.Error != nil && c.Error.ErrCode == codeInProcess && time.Since(f.begun) < answerLimit {
+		time.AfterFunc(inProcess, func() { // asks again what became of its twin, which came before all that follows
+			l.launchOne(f)
+			l.pump() // if it could not be written
+		})
 		return
 	}
 	l.settle(f, c, err)
@@ -200,6 +225,9 @@ func (l *lane) settle(f *flight, c confirmation, err error) {
 	l.mu.Unlock()
 	first := c.Seq + 1 - uint64(len(f.items)) // a batch's sequences are consecutive, and the answer has the last
 	for n, i := range f.items {
+		if unknown(err) {
+			l.b.doubts.note(l.stream, i)
+		}
 		if err != nil {
 			i.settled(transport.Receipt{Err: err, Groups: -1})
 			continue

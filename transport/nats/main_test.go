@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	transporttest.Play(play)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, tolerated()...)
 }
 
 // patience is for what must happen: a test that waits so long has failed.

@@ -13,7 +13,8 @@ import (
 
 // Options say which server, and how. Either URL or InProcess is required.
 type Options struct {
-	// URL of the servers: "nats://host:4222" or "tls://host:4222", several joined by commas.
+	// URL of the servers: "nats://host:4222" or "tls://host:4222", several joined by commas. The scheme, and the user or
+	// token, of the first hold for all that have none.
 	URL string
 	// TLS is for servers that want it, or with a URL that begins "tls://"; nil = what the system trusts.
 	TLS *tls.Config

@@ -32,6 +32,11 @@ const (
 	codeHeadersTooLarge = 10097
 	codeSealed          = 10109
 	codeOtherStream     = 10060
+	codeAccountFull     = 10002
+	codeServerFull      = 10023
+	codeMemoryFull      = 10028
+	codeStorageFull     = 10047
+	codeInProcess       = 10158 // of a cluster: a message of that identity has come and is not stored yet
 )
 
 // parse reads the server's answer to a message.
@@ -48,36 +53,52 @@ func parse(m *natsio.Msg) (c confirmation, err error) {
 	return c, nil
 }
 
-// answered says what an answer that is an error means for repeating. A server that answers so has stored nothing.
+// answered says what an answer that is an error means for repeating. A server that answers so has stored nothing of it.
 func answered(e *serverError) error {
 	switch e.ErrCode {
-	case codeTooLarge, codeHeadersTooLarge, codeSealed, codeOtherStream:
+	case codeInProcess:
+		return fmt.Errorf("outcome unknown: %w", e)
+	case codeTooLarge, codeHeadersTooLarge:
+		return tooLarge(e.Error())
+	case codeSealed, codeOtherStream:
 		return fmt.Errorf("%w: %w", transport.ErrRefused, e)
 	case codeStoreFailed:
-		return fmt.Errorf("%w: the channel is full: %w", transport.ErrNotSent, e)
+		return full("the channel is full: let its receivers catch up, or declare it with more RetainBytes", e)
+	case codeAccountFull, codeServerFull, codeMemoryFull, codeStorageFull:
+		return full("the server may keep no more: let receivers catch up, remove groups that nobody needs, or raise its limit", e)
 	}
-	if e.Code >= 400 && e.Code < 500 && e.Code != 429 && !errorIsFull(e) { // 429: too much at once
+	if e.Code >= 400 && e.Code < 500 && e.Code != 429 { // 429: too much at once
 		return fmt.Errorf("%w: %w", transport.ErrRefused, e)
 	}
 	return fmt.Errorf("%w: %w", transport.ErrNotSent, e)
 }
 
-// errorIsFull: what the account or the server may hold is used up (10002 account, 10023, 10028, 10047 server).
-func errorIsFull(e *serverError) bool {
-	switch e.ErrCode {
-	case 10002, 10023, 10028, 10047:
-		return true
-	}
-	return false
+// full is the error of a message that is not stored because there is no room for it. It may be repeated.
+func full(message string, cause error) error {
+	return fmt.Errorf("%w: %w", transport.ErrNotSent, &transport.Error{
+		Code: transport.ResourceExhausted, Message: message, NotSent: true, Cause: cause,
+	})
 }
 
-// unwritten says what an error of writing a message to the connection means.
-func unwritten(err error) error {
+// tooLarge is the error of a message that never will be stored because of its size.
+func tooLarge(message string) error {
+	return fmt.Errorf("%w: %w", transport.ErrRefused, &transport.Error{
+		Code: transport.InvalidArgument, Message: message, NotSent: true,
+	})
+}
+
+// unwritten says what an error of writing a message to the connection means. If there is none, away says why, nil = it is
+// not known.
+func unwritten(err, away error) error {
 	switch {
-	case errors.Is(err, natsio.ErrMaxPayload), errors.Is(err, natsio.ErrBadSubject), errors.Is(err, natsio.ErrHeadersNotSupported):
+	case errors.Is(err, natsio.ErrMaxPayload):
+		return tooLarge("larger than the server's max_payload with its headers")
+	case errors.Is(err, natsio.ErrBadSubject), errors.Is(err, natsio.ErrHeadersNotSupported):
 		return fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	case errors.Is(err, natsio.ErrReconnectBufExceeded):
-		return fmt.Errorf("%w: no connection to the server", transport.ErrNotSent)
+		return fmt.Errorf("%w: %w", transport.ErrNotSent, &transport.Error{
+			Code: transport.Unavailable, Message: "no connection to the server", NotSent: true, Cause: away,
+		})
 	case errors.Is(err, natsio.ErrConnectionClosed), errors.Is(err, natsio.ErrConnectionDraining), errors.Is(err, natsio.ErrInvalidConnection):
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 	}
@@ -85,8 +106,8 @@ func unwritten(err error) error {
 }
 
 // unbegun is unwritten for a batch without its end, of which the server stores nothing.
-func unbegun(err error) error {
-	if told := unwritten(err); errors.Is(told, transport.ErrRefused) || errors.Is(told, transport.ErrNotSent) {
+func unbegun(err, away error) error {
+	if told := unwritten(err, away); errors.Is(told, transport.ErrRefused) || errors.Is(told, transport.ErrNotSent) {
 		return told
 	}
 	return fmt.Errorf("%w: %w", transport.ErrNotSent, err)

@@ -122,7 +122,7 @@ func TestTheServersAnswersSayWhetherToRepeat(t *testing.T) {
 			t.Errorf("answered %+v = %v; want %v", x.answer, err, x.want)
 		}
 	}
-	if err := unbegun(errors.New("i/o timeout")); !errors.Is(err, transport.ErrNotSent) || errors.Is(err, transport.ErrRefused) {
+	if err := unbegun(errors.New("i/o timeout"), nil); !errors.Is(err, transport.ErrNotSent) || errors.Is(err, transport.ErrRefused) {
 		t.Errorf("unbegun = %v; want ErrNotSent", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -94,13 +95,16 @@ func (b *Broker) item(e *transport.Envelope, now time.Time) (*lane, *item, error
 		return nil, nil, err
 	}
 	if size := e.Size(); size > b.features.MaxBytes {
-		return nil, nil, fmt.Errorf("%w: %d bytes: want at most %d", transport.ErrRefused, size, b.features.MaxBytes)
+		return nil, nil, tooLarge(fmt.Sprintf("%d bytes: want at most %d", size, b.features.MaxBytes))
 	}
 	l := b.lane(e.Address, transport.Channel{})
 	if l == nil {
 		return nil, nil, fmt.Errorf("%w: the channel is not declared on this broker: Declare it first", transport.ErrRefused)
 	}
 	m, err := encode(e)
+	if err == nil {
+		err = b.room.take(e.Size() * b.options.Replicas)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,8 +139,14 @@ func (c *call) settle(n int, r transport.Receipt) {
 // abandon ends the waiting: what is still in a queue was not sent, the outcome of the others is unknown.
 func (c *call) abandon(parts []part, why error) {
 	for _, p := range parts {
-		for _, i := range p.lane.withdraw(p.items) {
+		withdrawn := p.lane.withdraw(p.items)
+		for _, i := range withdrawn {
 			i.settled(transport.Receipt{Err: fmt.Errorf("%w: %w", transport.ErrNotSent, why), Groups: -1})
+		}
+		for _, i := range p.items { // also those that have landed: who has given up repeats all
+			if !slices.Contains(withdrawn, i) {
+				p.lane.b.doubts.note(p.lane.stream, i)
+			}
 		}
 	}
 	unknown := fmt.Errorf("%w: %w", errOpen, why)

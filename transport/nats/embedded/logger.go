@@ -3,11 +3,13 @@ package embedded
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // logger passes on what the server says about trouble and remembers the first error, which is why a start failed.
 type logger struct {
-	warn func(string)
+	warn    func(string)
+	alarmed *atomic.Bool // set with each error
 
 	mu  sync.Mutex
 	err error
@@ -29,6 +31,7 @@ func (l *logger) Errorf(format string, v ...any) {
 		l.err = fmt.Errorf(format, v...)
 	}
 	l.mu.Unlock()
+	l.alarmed.Store(true)
 	l.Warnf(format, v...)
 }
 

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -19,24 +19,29 @@ import (
 // Server is a running broker. All methods may be called concurrently.
 type Server struct {
 	options server.Options
+	most    int64 // that may be kept
 	warn    func(string)
 	release func() error // of the directory
+	look    func(dir string) (room, error)
 
-	mu     sync.Mutex
-	now    *server.Server // nil once closed
-	stop   chan struct{}
+	mu    sync.Mutex
+	now   *server.Server // nil while there is none
+	away  error          // why there is none; nil = there is one
+	ended bool           // Close was called
+
+	alarmed atomic.Bool  // the server has told of an error
+	tight   atomic.Bool  // the disk is nearly full
+	limit   atomic.Int64 // of what is kept, at present
+
+	stop   context.CancelFunc // the watchdog
 	watch  sync.WaitGroup
 	closed chan struct{}
 }
 
-const (
-	// startLimit is for recovery: a large directory is read at about 1 GiB/s.
-	startLimit = 2 * time.Minute
-	// checkEvery is how often the watchdog asks whether the server can still write.
-	checkEvery = 5 * time.Second
-	// lockFile is in Dir, beside the server's own directory.
-	lockFile = "parley.lock"
-)
+// lockFile is in Dir, beside the server's own directory.
+const lockFile = "parley.lock"
+
+var errClosed = errors.New("embedded broker: closed")
 
 // Start runs a broker on o.Dir and returns when it takes connections. It fails, and leaves nothing running, when
 // another process owns the directory, it cannot be written, or the port is taken; ctx bounds only the start.
@@ -54,24 +59,30 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: take the data directory %s: %w", o.Dir, err)
 	}
-	s := &Server{warn: o.Warn, release: release, stop: make(chan struct{}), closed: make(chan struct{})}
+	s := &Server{warn: o.Warn, release: release, look: roomOf, closed: make(chan struct{})}
+	if s.most = o.MaxBytes; s.most == 0 {
+		s.most = defaultMaxBytes
+	}
 	if s.options, err = settings(o); err == nil {
 		s.now, err = s.launch(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded broker: start on %s: %w", o.Dir, err), release())
 	}
-	s.watch.Go(s.watchdog)
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.watch.Go(func() { s.watchdog(watching) })
 	return s, nil
 }
 
-// InProcessConn is a connection that needs no socket. Package nats calls it, also to reconnect.
+// InProcessConn is a connection that needs no socket. Package nats calls it, also to reconnect. While there is no server,
+// because the disk is full for example, the error says why.
 func (s *Server) InProcessConn() (net.Conn, error) {
 	s.mu.Lock()
-	now := s.now
+	now, away := s.now, s.away
 	s.mu.Unlock()
-	if now == nil {
-		return nil, errors.New("embedded broker: closed")
+	if away != nil {
+		return nil, away
 	}
 	return now.InProcessConn()
 }
@@ -96,16 +107,15 @@ func (s *Server) Survives() string { return "power" }
 // while the server still ends. Close the connections before. Closing twice is fine.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
-	now := s.now
-	s.now = nil
+	first := !s.ended
+	s.ended, s.away = true, errClosed
 	s.mu.Unlock()
-	if now != nil {
-		close(s.stop)
+	if first {
+		s.stop()
 		go func() { // its end is s.closed, which Close waits for
 			defer close(s.closed)
 			s.watch.Wait()
-			now.Shutdown()
-			now.WaitForShutdown()
+			s.leave(errClosed)
 			_ = s.release() // ends the lock whatever it answers
 		}()
 	}
@@ -117,81 +127,34 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 }
 
-// launch starts a server with s.options and fixes the port that it got.
-func (s *Server) launch(ctx context.Context) (*server.Server, error) {
-	o := s.options.Clone()
-	if !o.DontListen { // the server itself would log the failure and go on without
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(o.Host, strconv.Itoa(max(o.Port, 0))))
-		if err != nil {
-			return nil, fmt.Errorf("%w: choose another port, or 0 for any free one", err)
-		}
-		s.options.Port = l.Addr().(*net.TCPAddr).Port
-		o.Port = s.options.Port
-		if err := l.Close(); err != nil {
-			return nil, err
-		}
-	}
-	log := &logger{warn: s.warn}
-	n, err := server.NewServer(o)
-	if err != nil {
-		return nil, err
-	}
-	n.SetLoggerV2(log, false, false, false)
-	n.Start()
-	if err := ready(ctx, n); err != nil {
-		n.Shutdown()
-		n.WaitForShutdown()
-		return nil, errors.Join(err, log.first())
-	}
-	return n, nil
+// running is the server, nil while there is none.
+func (s *Server) running() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
 }
 
-// ready waits until n takes connections and JetStream has recovered.
-func ready(ctx context.Context, n *server.Server) error {
-	deadline := time.Now().Add(startLimit)
-	for time.Now().Before(deadline) && ctx.Err() == nil {
-		if !n.Running() {
-			return errors.New("the server ended while it started")
-		}
-		if n.ReadyForConnections(100*time.Millisecond) && n.JetStreamEnabled() {
-			return nil
-		}
+// leave ends the server in order. Until the next one comes, why is what connections are told.
+func (s *Server) leave(why error) {
+	s.mu.Lock()
+	now := s.now
+	s.now = nil
+	if !s.ended {
+		s.away = why
 	}
-	if err := context.Cause(ctx); err != nil {
-		return fmt.Errorf("not ready in time: %w", err)
+	s.mu.Unlock()
+	if now != nil {
+		now.Shutdown()
+		now.WaitForShutdown()
 	}
-	return fmt.Errorf("not ready within %v", startLimit)
 }
 
-func settings(o Options) (server.Options, error) {
-	limit := o.MaxBytes
-	if limit == 0 {
-		limit = defaultMaxBytes
+// come lets connections reach a server that has started.
+func (s *Server) come(n *server.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = n
+	if !s.ended {
+		s.away = nil
 	}
-	dir, err := filepath.Abs(o.Dir)
-	if err != nil {
-		return server.Options{}, err
-	}
-	s := server.Options{
-		ServerName:         "parley",
-		DontListen:         o.Listen == "",
-		Authorization:      o.Token,
-		NoSigs:             true,
-		JetStream:          true,
-		StoreDir:           dir,
-		SyncAlways:         true,
-		JetStreamMaxStore:  limit,
-		JetStreamMaxMemory: 64 << 20, // readers of their own; channels are on disk
-		MaxPayload:         1 << 20,
-		JetStreamLimits:    server.JSLimitOpts{MaxHAAssets: 0, MaxAckPending: 10_000},
-	}
-	if o.Listen == "" {
-		return s, nil
-	}
-	host, port, _ := net.SplitHostPort(o.Listen) // checked by check
-	s.Host = host
-	if s.Port, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port); err != nil {
-		return server.Options{}, fmt.Errorf("listen %q: %w", o.Listen, err)
-	}
-	return s, nil
 }

@@ -1,0 +1,334 @@
+//go:build battery && linux
+
+package nats_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/nats"
+	"github.com/parley-io/parley/transport/nats/embedded"
+	"github.com/parley-io/parley/transport/transporttest"
+)
+
+// diskSize of an image in MiB.
+const diskSize = 256
+
+// disk is an ext4 file system in a file. It needs root. The file is what the disk would have after a power loss: the
+// kernel writes nothing there that was not synced, for longer than a test takes.
+type disk struct {
+	t     *testing.T
+	image string
+	dir   string // where it is mounted
+}
+
+func newDisk(t *testing.T, image string) *disk {
+	t.Helper()
+	f, err := os.Create(image)
+	if err == nil {
+		err = f.Truncate(diskSize << 20)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	command(t, "mkfs.ext4", "-q", "-F", image)
+	return mountDisk(t, image)
+}
+
+func mountDisk(t *testing.T, image string) *disk {
+	t.Helper()
+	d := &disk{t: t, image: image, dir: image + ".mounted"}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "mount", "-o", "loop,commit=600", image, d.dir)
+	t.Cleanup(func() {
+		if d.dir != "" { // the test has failed
+			command(t, "umount", "-l", d.dir)
+		}
+	})
+	return d
+}
+
+func (d *disk) unmount() {
+	d.t.Helper()
+	command(d.t, "umount", d.dir)
+	d.dir = ""
+}
+
+// crashed is a copy of the disk as it is in this instant.
+func (d *disk) crashed(image string) {
+	d.t.Helper()
+	command(d.t, "cp", "--sparse=always", d.image, image)
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v: %s; want root's rights, a loop device, mkfs.ext4 and mount for this test", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// victim is a broker in a child process.
+type victim struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	url string
+}
+
+func startVictim(t *testing.T, dir string) *victim {
+	t.Helper()
+	v := &victim{t: t, cmd: transporttest.Child(context.WithoutCancel(t.Context()), "embedded", dir)}
+	out, err := v.cmd.StdoutPipe()
+	if err == nil {
+		err = v.cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the broker said %q, %v; want its URL", line, err)
+	}
+	v.url = strings.TrimSpace(line)
+	return v
+}
+
+// freeze stops all threads of the broker. It returns when each of them has ended what it does in the kernel.
+func (v *victim) freeze() {
+	v.t.Helper()
+	if err := v.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		v.t.Fatal(err)
+	}
+	for begin := time.Now(); ; {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", v.cmd.Process.Pid))
+		if err != nil || len(threads) == 0 {
+			v.t.Fatalf("threads of the broker: %v, %v", threads, err)
+		}
+		stopped := true
+		for _, thread := range threads {
+			stat, _ := os.ReadFile(thread) // one that has ended is stopped
+			if _, state, ok := bytes.Cut(stat, []byte(") ")); ok && !bytes.HasPrefix(state, []byte("T")) {
+				stopped = false
+			}
+		}
+		if stopped {
+			return
+		}
+		if time.Since(begin) > time.Minute {
+			v.t.Fatal("the broker has threads that do not stop")
+		}
+	}
+}
+
+func (v *victim) kill() {
+	if v.cmd == nil {
+		return
+	}
+	_ = v.cmd.Process.Kill() // it may be dead
+	_ = v.cmd.Wait()
+	v.cmd = nil
+}
+
+func (v *victim) open() *nats.Broker {
+	v.t.Helper()
+	b, err := nats.Open(v.t.Context(), nats.Options{URL: v.url, Token: serveToken, Survives: "power"})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return b
+}
+
+// books are what is known outside of the broker about one channel.
+type books struct {
+	route transport.Route
+
+	mu        sync.Mutex
+	confirmed map[string]bool
+	settled   map[string]bool // by the group
+}
+
+func newBooks(c transport.Channel, group string) *books {
+	return &books{
+		route:     transport.Route{Channel: c, Group: group, From: transport.Position{Start: true}, Credit: transport.NewCredit(5000)},
+		confirmed: make(map[string]bool), settled: make(map[string]bool),
+	}
+}
+
+// send sends batches until ctx is done.
+func (k *books) send(ctx context.Context, b *nats.Broker, random *rand.Rand) {
+	for ctx.Err() == nil {
+		var batch []*transport.Envelope
+		for range 1 + random.IntN(60) {
+			batch = append(batch, envelope(k.route.Channel, strconv.Itoa(random.IntN(10))))
+		}
+		for i, r := range b.Send(ctx, batch) {
+			if r.Err == nil {
+				k.mu.Lock()
+				k.confirmed[batch[i].ID] = true
+				k.mu.Unlock()
+			}
+		}
+	}
+}
+
+// settle takes what comes until ctx is done, and settles most of it.
+func (k *books) settle(ctx context.Context, x *transporttest.Receiving, random *rand.Rand) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-x.Got:
+			if random.IntN(10) == 0 {
+				continue // a handler that never ends
+			}
+			k.mu.Lock()
+			k.settled[d.Envelope.ID] = true
+			k.mu.Unlock()
+			d.Settle(transport.Done)
+		}
+	}
+}
+
+// check wants the group to get all that was confirmed and not settled. It returns how much that was, and how much of what
+// was settled came again before it had all come.
+func (k *books) check(t *testing.T, b *nats.Broker) (open, again int) {
+	t.Helper()
+	name := k.route.Channel.Address
+	missing := make(map[string]bool)
+	for id := range k.confirmed {
+		if !k.settled[id] {
+			missing[id] = true
+		}
+	}
+	open = len(missing)
+	late := k.route
+	if late.Channel.Pattern != transport.Queue {
+		late.From = transport.Position{} // a group that is lost would get nothing
+	}
+	x := transporttest.StartReceiving(t, b, late)
+	defer x.Stop()
+	timeout := time.After(time.Minute)
+	for len(missing) > 0 {
+		select {
+		case d := <-x.Got:
+			d.Settle(transport.Done)
+			delete(missing, d.Envelope.ID)
+			if k.settled[d.Envelope.ID] {
+				again++
+			}
+			k.settled[d.Envelope.ID] = true
+		case <-timeout:
+			t.Fatalf("%s: of %d messages that were confirmed and not settled, %d are lost", name, open, len(missing))
+		}
+	}
+	x.Cancel()
+	for { // what else has come goes back
+		select {
+		case d := <-x.Got:
+			d.Settle(transport.Return)
+			continue
+		case err := <-x.Ended:
+			x.Ended <- err
+		}
+		break
+	}
+	if k.route.Channel.Pattern == transport.Stream {
+		got, lost := readAll(t, b, k.route.Channel), 0
+		for id := range k.confirmed {
+			if got[id] != 1 {
+				lost++
+			}
+		}
+		if lost > 0 {
+			t.Errorf("%s: of %d confirmed messages %d are not stored once", name, len(k.confirmed), lost)
+		}
+	}
+	return open, again
+}
+
+// Everything that was confirmed survives a power loss: messages of channels that are a second old, and of channels that
+// have been through it before; the groups, so that they get what was sent to them; and no position is ahead of what its
+// group has settled.
+func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
+	rounds := 10
+	if n, err := strconv.Atoi(os.Getenv("PARLEY_POWER_LOSSES")); err == nil {
+		rounds = n
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	here := t.TempDir()
+	d := newDisk(t, filepath.Join(here, "disk-0"))
+	var all []*books
+	for round := range rounds {
+		v := startVictim(t, filepath.Join(d.dir, "data"))
+		b := v.open()
+		for _, c := range []transport.Channel{
+			{Address: "queue", Pattern: transport.Queue}, {Address: "topic", Pattern: transport.Topic},
+			{Address: "stream", Pattern: transport.Stream}, {Address: "order", Pattern: transport.Topic, Partitions: 2},
+		} {
+			c.Address += fmt.Sprintf(".v%d", round)
+			group := "g"
+			if c.Pattern == transport.Queue {
+				group = ""
+			}
+			declare(t, b, c)
+			all = append(all, newBooks(c, group))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var busy sync.WaitGroup
+		used := all[max(len(all)-8, 0):] // the new ones, and those of the round before
+		for _, k := range used {
+			declare(t, b, k.route.Channel)
+			x := transporttest.StartReceiving(t, b, k.route)
+			one, other := rand.New(rand.NewPCG(random.Uint64(), 0)), rand.New(rand.NewPCG(random.Uint64(), 0))
+			busy.Go(func() { k.send(ctx, b, one) })
+			busy.Go(func() { k.settle(ctx, x, other) })
+		}
+		time.Sleep(200*time.Millisecond + time.Duration(random.IntN(2000))*time.Millisecond) // when power fails
+		v.freeze()
+		next := filepath.Join(here, fmt.Sprintf("disk-%d", round+1))
+		d.crashed(next)
+		v.kill()
+		cancel()
+		busy.Wait()
+		gone, end := context.WithTimeout(context.Background(), time.Millisecond)
+		_ = b.Close(gone) // the server is dead, and some deliveries are not settled
+		end()
+		d.unmount()
+		if err := os.Remove(d.image); err != nil {
+			t.Fatal(err)
+		}
+
+		d = mountDisk(t, next)
+		s := startServer(t, embedded.Options{Dir: filepath.Join(d.dir, "data")})
+		b = open(t, s)
+		confirmed, open, again := 0, 0, 0
+		for _, k := range used {
+			declare(t, b, k.route.Channel)
+			o, a := k.check(t, b)
+			confirmed, open, again = confirmed+len(k.confirmed), open+o, again+a
+		}
+		t.Logf("round %d: %d confirmed in %d channels, %d of them not settled: none lost; %d settled ones came again",
+			round, confirmed, len(used), open, again)
+		closeIt(t, b)
+		closeIt(t, s)
+	}
+	d.unmount()
+}
