@@ -53,14 +53,15 @@ func (s *Service) subscription(r *receiving) delivery.Subscription {
 	return delivery.Subscription{
 		Channel: r.channel, Group: r.group, Service: s.client.name, Style: string(r.style), From: r.from,
 		Concurrency: r.concurrency, Timeout: r.timeout, Retries: r.retries, Wants: r.wants,
+		StopKey: r.stopKey, NoKillSwitch: r.noKillSwitch, Changed: s.changed,
 		Handle: func(ctx context.Context, e *transport.Envelope) error {
 			if f := s.client.net.Faults; f != nil {
 				if err := f.HandleError(s.client.name, r.address); err != nil {
 					return err
 				}
 			}
-			h := &handling{Envelope: e}
-			ctx, end := s.client.telemetry.Process(ctx, e, cmp.Or(r.group, r.address))
+			h := &handling{Envelope: e, sent: sent{receiver: cmp.Or(r.group, r.address)}}
+			ctx, end := s.client.telemetry.Process(ctx, e, h.receiver)
 			err := errPanicked
 			defer func() {
 				if err != nil {

@@ -93,6 +93,10 @@ func Permanent(err error) error { return delivery.Permanent(err) }
 // RetryAfter marks a handler's error: the next attempt comes not earlier than d from now.
 func RetryAfter(err error, d time.Duration) error { return delivery.RetryAfter(err, d) }
 
+// DependencyDown marks a handler's error: something that every message needs is down, so that it is useless to try others
+// meanwhile; see [NoKillSwitch].
+func DependencyDown(err error) error { return delivery.DependencyDown(err) }
+
 // answerError is the border of a call's handler: whatever it returned becomes what the caller may see. hidden is
 // set when the caller does not get the text, so that it can be logged here.
 func answerError(ctx context.Context, err error) (e *Error, hidden bool) {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,15 +34,27 @@ type Message struct {
 
 type messageKey struct{}
 
-// handling is what a handler's context knows: the message or call, and what it declared to be undone.
+// handling is what a handler's context knows: the message or call, what it declared to be undone, and what it has sent.
 type handling struct {
 	*transport.Envelope
 	undos
+	sent
+}
+
+// sent counts what a handler of messages has sent, by address. The zero value, for handlers of anything else, counts
+// nothing.
+type sent struct {
+	receiver string // the handler's group, or the address of its command
+
+	mu sync.Mutex
+	n  map[string]int
 }
 
 // MessageFrom is the message or call that the handler with this context handles; false outside of handlers. In the code
 // of an operation it is the request for it; in a step of it, the step, whose ID is the same at every attempt and whose
-// Causation is the operation. Whatever a handler sends with its context is a part of the same story.
+// Causation is the operation. Whatever a handler sends with its context is a part of the same story. What the handler of a
+// message sends to one address, one after another, has the same ids at every attempt, and at a redrive: made of the
+// message's id, the receiver, the address and a number; so who knows an id takes it once.
 func MessageFrom(ctx context.Context) (Message, bool) {
 	e, ok := ctx.Value(messageKey{}).(*handling)
 	if !ok {
@@ -77,6 +91,27 @@ func newEnvelope(ctx context.Context, address, source string, body []byte) *tran
 		}
 	}
 	return e
+}
+
+// newMessage is newEnvelope of what is stored: with an id that another attempt of the handler, if ctx is one's, gives it
+// again.
+func newMessage(ctx context.Context, address, source string, body []byte) *transport.Envelope {
+	e := newEnvelope(ctx, address, source, body)
+	if cause, ok := ctx.Value(messageKey{}).(*handling); ok && cause.receiver != "" {
+		e.ID = cause.nextID(cause.ID, address)
+	}
+	return e
+}
+
+// nextID is that of the next thing that the handler of the message id sends to an address.
+func (s *sent) nextID(id, address string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n == nil {
+		s.n = make(map[string]int)
+	}
+	s.n[address]++
+	return operation.StepID(id, s.receiver+"/"+address+"#"+strconv.Itoa(s.n[address]))
 }
 
 // newID makes a UUIDv7: unique without asking anybody, and sorted by time.

@@ -65,6 +65,16 @@ func (c *Client) breakerStates() []telemetry.BreakerState {
 	return all
 }
 
+// subscriptionStates are the subscriptions for the gauge.
+func (s *Service) subscriptionStates() []telemetry.SubscriptionState {
+	var all []telemetry.SubscriptionState
+	for _, c := range s.consumers {
+		is := c.Status()
+		all = append(all, telemetry.SubscriptionState{Address: is.Address, Receiver: is.Receiver, Paused: is.Paused, StoppedKeys: is.StoppedKeys})
+	}
+	return all
+}
+
 // calling begins the span of a call; end takes its error.
 func (c *Client) calling(ctx context.Context, k *contract, e *transport.Envelope) (_ context.Context, end func(error)) {
 	parent := e.Trace

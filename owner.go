@@ -76,6 +76,7 @@ func (s *Service) newEngine() error {
 		// What the queue delivers the engine records, under the same ids: it is the operation that is done, not its request.
 		c, err := delivery.New(s.client.broker, ledger.Discard, delivery.Subscription{
 			Channel: o.channel, Service: s.client.name, Style: string(StyleOperation), Retries: queueRetries, Handle: s.taking(o),
+			NoKillSwitch: true, // its retries take hours, and a journal that is away comes back to all of its requests
 		})
 		errs = append(errs, err)
 		s.intakes = append(s.intakes, c)

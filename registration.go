@@ -53,6 +53,8 @@ type receiving struct {
 	timeout     time.Duration
 	retries     delivery.Retries
 	from        transport.Position
+
+	stopKey, noKillSwitch bool
 }
 
 func (r *receiving) register(s *Service) error {
@@ -140,6 +142,19 @@ func Retries(immediate int, delays ...time.Duration) ReceiveOption {
 		}
 	})
 }
+
+// StopKey makes a message that goes to the dead letters stop its key, for commands and events with KeyedBy: those of its
+// key that come after it are not handled but follow it, as "behind" it, on all instances and across restarts. A redrive
+// brings them back in their order, those that come to stand behind them meanwhile too, and with the last one the key goes
+// on. Without it the key goes on at once, without the message that failed.
+func StopKey() ReceiveOption { return receiveOption(func(r *receiving) { r.stopKey = true }) }
+
+// NoKillSwitch leaves the kill switch out. With it, a subscription whose handler keeps failing because something that it
+// needs is down pauses, instead of filling the dead letters, tries one message now and then, and goes on when that is
+// handled: where half of at least 20 attempts within 10 s fail so, or 10 in a row over 10 s. An error says that if it
+// is made by [DependencyDown], has the code [Unavailable], as that of a Call to a service that is not there has, or holds a
+// [net.OpError].
+func NoKillSwitch() ReceiveOption { return receiveOption(func(r *receiving) { r.noKillSwitch = true }) }
 
 // From is where a new group begins in an event with the [Stream] option: FromStart(), FromTime(t); without it, a new
 // group gets what is published from now on. A group that exists goes on where it was.

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/parley-io/parley/operation"
 	"github.com/parley-io/parley/transport"
 )
@@ -55,20 +53,8 @@ func Lookup(ctx context.Context, client *Client, address string) (*Remote, error
 // DescribeInstance asks one running instance what it is and does.
 func DescribeInstance(ctx context.Context, client *Client, i Instance) (Description, error) {
 	var d Description
-	if client.net.Calls == nil {
-		return d, &Error{Code: Unavailable, NotSent: true, Message: "the network " + client.net.Name + " has no calls"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	e := newEnvelope(ctx, DescribeAddress(i.Service), client.name, []byte("{}"))
-	answer, err := client.net.Calls.Request(ctx, i.Peer, e)
-	if err != nil {
-		return d, err
-	}
-	if err := json.Unmarshal(answer.Body, &d); err != nil {
-		return d, &Error{Code: Internal, Address: e.Address, Peer: i.Peer, Message: "its description can't be read", Cause: err}
-	}
-	return d, nil
+	err := askInstance(ctx, client, i, DescribeAddress(i.Service), []byte("{}"), &d)
+	return d, err
 }
 
 // Call asks and waits, as [Call.Call] does.

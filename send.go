@@ -57,7 +57,7 @@ func accept(ctx context.Context, s Sender, c *contract, key string, body []byte,
 			return "", noAudience(c.address, "")
 		}
 	}
-	e := newEnvelope(ctx, c.address, s.Name(), body)
+	e := newMessage(ctx, c.address, s.Name(), body)
 	e.Key, e.Lifetime = key, c.lifetime
 	for _, o := range options {
 		o.send(e)

@@ -29,6 +29,7 @@ type Service struct {
 	strict    bool
 	admission *policy.Admission
 	grace     time.Duration
+	flow      chan struct{} // capacity 1: the flow of a consumer has changed
 
 	started atomic.Bool
 	ready   chan struct{}
@@ -63,7 +64,7 @@ func (g grace) register(s *Service) error {
 // NewService checks everything and starts nothing. It reports all that is wrong in one error: with the contracts, with
 // the registrations, with what the network can't do.
 func NewService(client *Client, registrations ...Registration) (*Service, error) {
-	s := &Service{client: client, grace: DefaultGrace, ready: make(chan struct{})}
+	s := &Service{client: client, grace: DefaultGrace, flow: make(chan struct{}, 1), ready: make(chan struct{})}
 	if client == nil {
 		return nil, errors.New("service: no client; make one with NewClient")
 	}
@@ -111,7 +112,7 @@ func NewService(client *Client, registrations ...Registration) (*Service, error)
 		}
 		s.consumers = append(s.consumers, c)
 	}
-	errs = append(errs, s.newEngine())
+	errs = append(errs, s.newEngine(), client.telemetry.Subscriptions(s.subscriptionStates))
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("service %s: %w", client.name, err)
 	}
@@ -147,6 +148,12 @@ func (s *Service) Run(ctx context.Context) error {
 		up.left.Add(1)
 		parts.Go(func() error {
 			return s.client.caller.Answer(answer, s.endpoints(), func(peer string) { up.peer = peer; up.done() })
+		})
+	}
+	for _, watch := range []func(context.Context){s.logFlow, s.watchGroups} {
+		parts.Go(func() error {
+			watch(stop)
+			return nil
 		})
 	}
 	for i, consumer := range s.consumers {
@@ -347,9 +354,9 @@ func (s *Service) events() (events []*contract) {
 	return events
 }
 
-// endpoints are the calls, behind admission, and the description of the service beside it.
+// endpoints are the calls, behind admission, and beside them what every service answers.
 func (s *Service) endpoints() []transport.Endpoint {
-	endpoints := []transport.Endpoint{s.describeEndpoint()}
+	endpoints := []transport.Endpoint{s.describeEndpoint(), s.steerEndpoint()}
 	for _, r := range s.answers {
 		endpoints = append(endpoints, transport.Endpoint{
 			Address: r.address, Method: r.method, Path: r.path, Bind: r.in.bind,

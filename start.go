@@ -62,7 +62,7 @@ func begin(ctx context.Context, s Sender, c *contract, body []byte, options []Re
 			return nil, &Error{Code: InvalidArgument, Address: c.address, NotSent: true, Message: "the request does not fit the contract", Fields: fields}
 		}
 	}
-	e := newEnvelope(ctx, c.address, s.Name(), body)
+	e := newMessage(ctx, c.address, s.Name(), body)
 	for _, o := range options {
 		o.request(e)
 	}
@@ -180,7 +180,7 @@ func (c *Client) raise(ctx context.Context, k *contract, a operationAction, opti
 	if err != nil {
 		return "", err
 	}
-	e := newEnvelope(ctx, k.address, c.name, body)
+	e := newMessage(ctx, k.address, c.name, body)
 	for _, o := range options {
 		o.request(e)
 	}

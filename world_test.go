@@ -89,13 +89,18 @@ func (w *world) journal(ctx context.Context, service string) (operation.Journal,
 	return w.journals[service].Open(ctx)
 }
 
-// client is one process of its own.
+// client is one process of its own, which logs nothing.
 func (w *world) client(name string) *parley.Client {
+	w.t.Helper()
+	return w.clientWith(name, parley.WithLogger(slog.New(slog.DiscardHandler)))
+}
+
+func (w *world) clientWith(name string, options ...parley.ClientOption) *parley.Client {
 	w.t.Helper()
 	w.processes++
 	p := w.fabric.Process(fmt.Sprintf("%s-%d", name, w.processes))
 	c, err := parley.NewClient(name, &parley.Network{Name: "mem", Calls: p.Caller(), Messages: p.Broker(), Operator: p.Broker(), Directory: w.directory, Faults: w.faults, Journal: w.journal},
-		parley.WithLogger(slog.New(slog.DiscardHandler)))
+		options...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,6 +119,12 @@ func (w *world) serve(c *parley.Client, registrations ...parley.Registration) (s
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return w.run(s)
+}
+
+// run is serve of a service that was made.
+func (w *world) run(s *parley.Service) (stop func()) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-io/parley/ledger"
@@ -11,72 +12,88 @@ import (
 )
 
 // worker handles what comes next until the queue is closed. left is a task whose handler ended the worker before it.
-func (c *Consumer) worker(ctx context.Context, i int, left *task) {
-	ended := false
+func (c *Consumer) worker(ctx context.Context, slot *atomic.Pointer[task], left *task) {
+	ended, probe := false, false
 	defer func() {
-		if left := c.running[i].Load(); !ended && left != nil { // runtime.Goexit in a handler
-			c.owners.Go(func() { c.worker(ctx, i, left) })
+		if left := slot.Load(); !ended && left != nil { // runtime.Goexit in a handler
+			if probe {
+				c.probed(up)
+			}
+			c.owners.Go(func() { c.worker(ctx, slot, left) })
 		}
 	}()
 	if left != nil {
 		c.failed(ctx, left, errGoexit)
 	}
-	for {
-		c.running[i].Store(nil)
-		t := c.queue.next()
-		if t == nil {
+	for had := left != nil; ; had = true {
+		slot.Store(nil)
+		var t *task
+		if t, probe = c.queue.next(had); t == nil {
 			break
 		}
-		c.running[i].Store(t)
-		c.work(ctx, t)
+		slot.Store(t)
+		if v := c.work(ctx, t); probe {
+			c.probed(v)
+		}
 	}
 	ended = true
 }
 
 // work is one attempt, and what precedes the first.
-func (c *Consumer) work(ctx context.Context, t *task) {
+func (c *Consumer) work(ctx context.Context, t *task) verdict {
 	if !t.ours() {
-		if t.doubtful() && c.queue.later(t, doubt) {
-			return
+		if !t.doubtful() || !c.queue.later(t, doubt) {
+			c.giveBack(t)
 		}
-		c.giveBack(t)
-		return
+		return silent
+	}
+	if c.stops(t) && !c.stopped.knows(t.delivery.Yield) {
+		if !c.queue.later(t, learning) {
+			c.giveBack(t)
+		}
+		return silent
+	}
+	t.began = time.Now()
+	if t.first.IsZero() {
+		t.first = t.began
+	}
+	if limit := expiry(t.delivery); !limit.IsZero() && t.began.After(limit) && !malformed(t) {
+		c.counts.expired.Add(1)
+		c.through(ctx, ledger.Expired, t, ledger.Transition{})
+		return silent
 	}
 	if !t.tried {
-		t.tried, t.first = true, time.Now()
-		t.began = t.first
-		if c.screened(ctx, t) {
-			return
+		t.tried = true
+		if v, screened := c.screened(ctx, t); screened {
+			return v
 		}
 	}
 	t.began = time.Now()
 	c.record(ledger.Received, t, ledger.Transition{}, nil)
 	if err := c.handle(ctx, t); err != nil {
-		c.failed(ctx, t, err)
-		return
+		return c.failed(ctx, t, err)
 	}
 	if c.gaveUp.Load() {
 		c.giveBack(t)
-		return
+		return silent
 	}
 	c.counts.handled.Add(1)
-	c.conclude(ledger.Done, t, ledger.Transition{Took: time.Since(t.began)})
+	c.through(ctx, ledger.Done, t, ledger.Transition{Took: time.Since(t.began)})
+	return up
 }
 
 // screened deals with a message that no handler gets: it reports whether t was one.
-func (c *Consumer) screened(ctx context.Context, t *task) bool {
+func (c *Consumer) screened(ctx context.Context, t *task) (verdict, bool) {
 	e := t.delivery.Envelope
-	if why, ok := e.Headers[transport.Malformed]; ok {
-		c.failed(ctx, t, Permanent(fmt.Errorf("the message can't be read: %s", why)))
-		return true
+	if c.follows(ctx, t) {
+		return silent, true
 	}
-	if limit := expiry(t.delivery); !limit.IsZero() && time.Now().After(limit) {
-		c.counts.expired.Add(1)
-		c.conclude(ledger.Expired, t, ledger.Transition{})
-		return true
+	if malformed(t) {
+		c.failed(ctx, t, Permanent(fmt.Errorf("the message can't be read: %s", e.Headers[transport.Malformed])))
+		return silent, true
 	}
 	if c.subscription.Wants == nil {
-		return false
+		return silent, false
 	}
 	wanted := false
 	err := c.guard(func() (err error) {
@@ -86,12 +103,18 @@ func (c *Consumer) screened(ctx context.Context, t *task) bool {
 	switch {
 	case err != nil:
 		c.record(ledger.Received, t, ledger.Transition{}, nil)
-		c.failed(ctx, t, err)
+		return c.failed(ctx, t, err), true
 	case !wanted:
 		c.counts.filtered.Add(1)
-		c.conclude(ledger.Filtered, t, ledger.Transition{})
+		c.through(ctx, ledger.Filtered, t, ledger.Transition{})
 	}
-	return err != nil || !wanted
+	return silent, !wanted
+}
+
+// malformed reports whether a driver could not read t.
+func malformed(t *task) bool {
+	_, ok := t.delivery.Envelope.Headers[transport.Malformed]
+	return ok
 }
 
 // handle runs the handler under its deadline.

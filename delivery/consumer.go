@@ -26,16 +26,22 @@ type Consumer struct {
 	recorder     ledger.Recorder
 	credit       *transport.Credit
 	queue        *queue
-	owners       sync.WaitGroup         // workers, hand-offs and the Receive
-	running      []atomic.Pointer[task] // what each worker handles
-	draining     chan struct{}          // closed when Run begins to drain
-	gaveUp       atomic.Bool            // Run has returned without waiting any longer
+	stopped      *stoppedKeys   // nil = no StopKey
+	owners       sync.WaitGroup // workers, hand-offs and the Receive
+	resized      chan struct{}  // capacity 1: there may be another number of handlers at once
+	draining     chan struct{}  // closed when Run begins to drain
+	gaveUp       atomic.Bool    // Run has returned without waiting any longer
 
 	mu      sync.Mutex               // guards what follows
 	watched map[<-chan struct{}]bool // partitions, by their Yield
-	state   runState
+	phase   runState
 	paused  bool
 	because string
+	kill    killSwitch
+	told    flowState // what Subscription.Changed was called for last
+
+	concurrency int
+	running     []*atomic.Pointer[task] // what each worker handles
 
 	counts counts
 }
@@ -48,7 +54,11 @@ const (
 	ended
 )
 
-type counts struct{ inFlight, handled, failed, delayed, dead, filtered, expired, stuck atomic.Int64 }
+type counts struct {
+	inFlight, handled, failed, delayed, dead, filtered, expired, stuck atomic.Int64
+
+	otherwise atomic.Int64 // of failed: for another reason than that a dependency is down
+}
 
 // New checks s against the broker and reports everything that is wrong with it in one error. rec may be nil.
 func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, error) {
@@ -66,12 +76,16 @@ func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, er
 	c := &Consumer{
 		subscription: s, broker: b, delays: f.Delay, free: s.Retries, keyed: s.Retries,
 		overdue:  fmt.Errorf("the handler's deadline of %v is over: %w", s.Timeout, context.DeadlineExceeded),
-		recorder: rec, credit: transport.NewCredit(s.credit()),
-		queue: newQueue(), running: make([]atomic.Pointer[task], s.Concurrency),
+		recorder: rec, credit: transport.NewCredit(creditFor(s.Concurrency)),
+		queue: newQueue(s.Concurrency), concurrency: s.Concurrency, resized: make(chan struct{}, 1),
 		draining: make(chan struct{}), watched: make(map[<-chan struct{}]bool),
 	}
+	c.told = c.state()
 	if !s.Retries.Set {
 		c.free, c.keyed = DefaultRetries(false), DefaultRetries(true)
+	}
+	if s.StopKey {
+		c.stopped = newStoppedKeys(&s)
 	}
 	return c, nil
 }
@@ -91,7 +105,11 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 	}
 	defer c.enter(receiving, ended)
 	s := &c.subscription
-	if err := Declare(ctx, c.broker, []transport.Channel{s.Channel, DeadLetters()}); err != nil {
+	channels := []transport.Channel{s.Channel, DeadLetters()}
+	if c.stopped != nil {
+		channels = append(channels, StoppedKeys())
+	}
+	if err := Declare(ctx, c.broker, channels); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -99,9 +117,12 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 	}
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(ErrDrained)
-	for i := range c.running {
-		c.owners.Go(func() { c.worker(work, i, nil) })
+	if c.stopped != nil {
+		defer c.learnStoppedKeys(work)()
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	c.owners.Go(func() { c.staff(work) })
 	var err error // once received is closed
 	received := make(chan struct{})
 	c.owners.Go(func() {
@@ -110,14 +131,18 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 			Channel: s.Channel, Group: s.group(), From: s.From, Credit: c.credit, Ready: ready,
 		}, c.take)
 	})
+	var unknown error // why it is not known any more which keys are stopped
 	select {
 	case <-ctx.Done():
 	case <-received:
 		if err == nil && ctx.Err() == nil {
 			err = errors.New("the broker ended it without a reason")
 		}
+	case <-c.stopped.ends():
+		unknown = c.stopped.failure()
+		stop()
 	}
-	drained := c.drain(cancel)
+	drained := errors.Join(unknown, c.drain(cancel))
 	select {
 	case <-received:
 		drained = errors.Join(err, drained)
@@ -132,6 +157,9 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 // drain ends what Run began. It returns nil when nothing is left.
 func (c *Consumer) drain(cancel context.CancelCauseFunc) error {
 	close(c.draining)
+	c.mu.Lock()
+	c.kill.stop()
+	c.mu.Unlock()
 	for _, t := range c.queue.close() {
 		c.settle(t, transport.Return)
 	}
@@ -155,17 +183,24 @@ func (c *Consumer) drain(cancel context.CancelCauseFunc) error {
 	case <-limit.C:
 	}
 	c.gaveUp.Store(true)
-	var hung []string
-	for i := range c.running {
-		if t := c.running[i].Load(); t != nil {
-			hung = append(hung, t.delivery.Envelope.ID)
-		}
-	}
+	hung := c.busy()
 	if len(hung) == 0 {
 		return fmt.Errorf("not all outcomes were confirmed %v after the drain; those messages are delivered again", grace)
 	}
 	return fmt.Errorf("handlers still run %v after their context was cancelled; their messages are delivered again: %s",
 		grace, strings.Join(hung, ", "))
+}
+
+// busy are the messages that handlers run for.
+func (c *Consumer) busy() (ids []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, slot := range c.running {
+		if t := slot.Load(); t != nil {
+			ids = append(ids, t.delivery.Envelope.ID)
+		}
+	}
+	return ids
 }
 
 // take is where the broker hands a message over.
@@ -221,9 +256,9 @@ func (c *Consumer) failure(err error) error {
 func (c *Consumer) enter(from, to runState) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != from {
+	if c.phase != from {
 		return false
 	}
-	c.state = to
+	c.phase = to
 	return true
 }

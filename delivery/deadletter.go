@@ -48,12 +48,17 @@ type DeadLetter struct {
 	Receiver string `json:"receiver"`       // who gave up, as the ledger calls it: Group, or the address of a Queue
 	Service  string `json:"service,omitzero"`
 
-	Reason    string    `json:"reason"`         // of the last failure
-	Permanent bool      `json:"permanent"`      // retrying is useless; false = the retries are used up
-	Stack     string    `json:"stack,omitzero"` // where it panicked and a hash of the way there: equal for one defect
-	Attempts  int       `json:"attempts"`       // over all copies since the message was sent or last redriven
-	First     time.Time `json:"first"`          // when the receiver that gave up first saw this copy
-	Last      time.Time `json:"last"`           // when it gave up
+	Reason    string `json:"reason"`    // of the last failure
+	Permanent bool   `json:"permanent"` // retrying is useless; false = the retries are used up
+	// StopKey: its key is stopped at the receiver until it and those behind it are through; see [Subscription.StopKey].
+	// Behind is the message that stopped it, if it is not this one; no handler got this one then.
+	StopKey bool   `json:"stop_key,omitzero"`
+	Behind  string `json:"behind,omitzero"`
+
+	Stack    string    `json:"stack,omitzero"` // where it panicked and a hash of the way there: equal for one defect
+	Attempts int       `json:"attempts"`       // over all copies since the message was sent or last redriven
+	First    time.Time `json:"first"`          // when the receiver that gave up first saw this copy
+	Last     time.Time `json:"last"`           // when it gave up
 }
 
 // Redriven says that a dead letter was sent again. A dead letter that has one is no longer open.
@@ -88,6 +93,10 @@ func newDeadLetter(s *Subscription, e *transport.Envelope, why error, attempts i
 	}
 	if c, ok := errors.AsType[*crash](why); ok {
 		d.Stack = c.stack
+	}
+	d.StopKey = s.StopKey && s.ordered(e)
+	if b, ok := errors.AsType[*behind](why); ok {
+		d.Behind, d.Attempts = b.id, attempts-1
 	}
 	if probe := (&transport.Envelope{ID: e.ID, Copy: e.Copy, Address: "probe"}); probe.Validate() != nil {
 		d.Copy = ""

@@ -6,5 +6,9 @@
 // dead letter that replaces it is stored; until then it stays with the broker. So every message is handled at least
 // once, and twice where a process dies, or a connection breaks, between the handler and the settling.
 //
+// Two things stop the flow by themselves: with StopKey a dead letter keeps what follows it in its key from the handler
+// until it is redriven, on every instance, because the record of it is in [StoppedKeys] before the dead letter is; and
+// the kill switch pauses a subscription whose handler says that a dependency is down.
+//
 // [Send] and [Declare] are how messages enter a broker: they repeat what may be repeated.
 package delivery

@@ -36,7 +36,7 @@ func closed(c <-chan struct{}) bool {
 // first delivery starts the watch, which ends with the partition or with Run.
 func (c *Consumer) heed(t *task) {
 	yield := t.delivery.Yield
-	if yield == nil {
+	if yield == nil && c.stopped == nil {
 		return
 	}
 	c.mu.Lock()
@@ -45,6 +45,9 @@ func (c *Consumer) heed(t *task) {
 		return
 	}
 	c.watched[yield] = true
+	if c.stopped != nil {
+		c.stopped.want(yield)
+	}
 	c.owners.Go(func() {
 		select {
 		case <-yield:
@@ -54,6 +57,9 @@ func (c *Consumer) heed(t *task) {
 		c.mu.Lock()
 		delete(c.watched, yield) // before: what comes too late starts a watch of its own
 		c.mu.Unlock()
+		if c.stopped != nil {
+			c.stopped.lost(yield)
+		}
 		for _, t := range c.queue.withdraw(yield) {
 			c.settle(t, transport.Return)
 		}

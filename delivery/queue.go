@@ -32,12 +32,15 @@ type queue struct {
 	waiting map[*task]*time.Timer
 	lanes   map[string]*lane // of the keys that have a task
 	spare   []*lane
+	limit   int // tasks that workers may have at once
+	busy    int // that they have
 	paused  bool
+	permits int // tasks that may be taken although it is paused
 	closed  bool
 }
 
-func newQueue() *queue {
-	q := &queue{waiting: make(map[*task]*time.Timer), lanes: make(map[string]*lane)}
+func newQueue(limit int) *queue {
+	q := &queue{waiting: make(map[*task]*time.Timer), lanes: make(map[string]*lane), limit: limit}
 	q.wake.L = &q.mu
 	return q
 }
@@ -63,17 +66,25 @@ func (q *queue) add(t *task) bool {
 	return true
 }
 
-// next waits for a task that is ready; nil once the queue is closed.
-func (q *queue) next() *task {
+// next waits for a task that is ready; nil once the queue is closed. had is whether the worker that asks had one until
+// now. probe: the queue is paused, and this task was permitted.
+func (q *queue) next(had bool) (t *task, probe bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for !q.closed && (q.paused || q.ready.head == nil) {
+	if had {
+		q.busy--
+	}
+	for !q.closed && (q.ready.head == nil || q.busy >= q.limit || q.paused && q.permits == 0) {
 		q.wake.Wait()
 	}
 	if q.closed {
-		return nil
+		return nil, false
 	}
-	return q.ready.pop()
+	if probe = q.paused; probe {
+		q.permits--
+	}
+	q.busy++
+	return q.ready.pop(), probe
 }
 
 // later makes t ready again after d; false, and nothing happens, once the queue is closed.
@@ -168,11 +179,11 @@ func (q *queue) withdraw(yield <-chan struct{}) (out []*task) {
 	return out
 }
 
-// pause holds back what is ready, until it is called with false.
-func (q *queue) pause(on bool) {
+// steer holds back what is ready while paused, but for as many tasks as permits, and bounds how many workers have at once.
+func (q *queue) steer(paused bool, permits, limit int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.paused = on
+	q.paused, q.permits, q.limit = paused, permits, limit
 	q.wake.Broadcast()
 }
 

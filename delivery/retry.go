@@ -19,17 +19,26 @@ const (
 )
 
 // failed decides what follows a failed attempt: another one here, one of a delayed copy, or a dead letter.
-func (c *Consumer) failed(ctx context.Context, t *task, err error) {
+func (c *Consumer) failed(ctx context.Context, t *task, err error) verdict {
 	if c.gaveUp.Load() {
 		c.giveBack(t)
-		return
+		return silent
 	}
 	c.counts.failed.Add(1)
 	c.record(ledger.Failed, t, ledger.Transition{Reason: reason(err), Took: time.Since(t.began)}, nil)
 	if closed(t.delivery.Revoked) || ctx.Err() != nil { // the failure may be our own doing
 		c.giveBack(t)
-		return
+		return silent
 	}
+	v := c.judge(err)
+	if v != down || !c.held(t) {
+		c.proceed(ctx, t, err)
+	}
+	return v
+}
+
+// proceed takes t to what comes after a failed attempt.
+func (c *Consumer) proceed(ctx context.Context, t *task, err error) {
 	retries := c.retries(t)
 	if IsPermanent(err) || t.attempt >= retries.Attempts() {
 		c.bury(ctx, t, err)
@@ -95,13 +104,21 @@ func (c *Consumer) postpone(ctx context.Context, t *task, until, limit time.Time
 	})
 }
 
-// bury sends the dead letter of t.
+// bury sends the dead letter of t. Where that stops its key, everybody learns of it before: whoever finds t among the
+// dead letters may redrive it, and what comes behind t must not pass.
 func (c *Consumer) bury(ctx context.Context, t *task, why error) {
 	e := newDeadLetter(&c.subscription, t.delivery.Envelope, why, t.attempt, t.first.UTC(), time.Now().UTC()).envelope()
-	c.handOff(ctx, t, e, func() {
-		c.counts.dead.Add(1)
-		c.conclude(ledger.DeadLettered, t, ledger.Transition{Reason: reason(why)})
-	})
+	send := func() {
+		c.handOff(ctx, t, e, func() {
+			c.counts.dead.Add(1)
+			c.conclude(ledger.DeadLettered, t, ledger.Transition{Reason: reason(why)})
+		})
+	}
+	if !c.stops(t) || c.stopped.has(t.delivery.Envelope) {
+		send()
+		return
+	}
+	c.note(ctx, keyStopped, t, send)
 }
 
 // handOff sends e, which takes the place of t, without keeping the worker; then it calls sent. If the broker does not

@@ -34,6 +34,23 @@ type Subscription struct {
 	Drain       time.Duration // how long running handlers have once Run's context is done; 0 = 20 s
 	Retries     Retries       // the zero value = DefaultRetries
 
+	// StopKey makes a message of a partitioned channel that goes to the dead letters stop its key: those of its key that
+	// come after it are not handled but follow it there, with [DeadLetter.Behind] saying so, on every instance and
+	// across restarts. Redriven, they are handled in their order, the oldest first; one that comes back before its turn
+	// follows again. What arrives meanwhile is behind those that are not back, and follows too; with the last of them
+	// the key goes on. See [StoppedKeys] and [ReleaseKey].
+	StopKey bool
+
+	// NoKillSwitch leaves the kill switch out. With it, a subscription whose attempts keep failing because a dependency is
+	// down, as [IsDependencyDown] understands their errors, pauses before its messages go to the dead letters: where half
+	// of at least 20 attempts within 10 s fail so, or 10 in a row over 10 s. Those that fail while it is paused are kept and
+	// not counted as attempts. After 5 s, and then after up to a minute, one message is tried; unless that fails in the
+	// same way, all go on.
+	NoKillSwitch bool
+	// Changed, if not nil, is called when the subscription pauses, goes on or gets another concurrency. It must not block
+	// nor call the Consumer.
+	Changed func()
+
 	// Wants says whether the group wants a message; nil = all. An unwanted one is recorded as filtered and settled. An
 	// error or a panic is a failed attempt. It is asked before the first attempt of each copy.
 	Wants func(*transport.Envelope) (bool, error)
@@ -98,6 +115,12 @@ func (s *Subscription) check(f transport.Features) error {
 	if s.Handle == nil {
 		bad("no handler")
 	}
+	if s.StopKey && s.Channel.Partitions == 0 {
+		bad("StopKey: the channel keeps no order by key: it has no partitions")
+	}
+	if s.StopKey && !f.Streams {
+		bad("StopKey: which keys are stopped is kept in a stream, which this broker does not have")
+	}
 	if s.Concurrency < 0 || s.Concurrency > MaxConcurrency {
 		bad("concurrency %d: want 1 to %d, or 0 for %d", s.Concurrency, MaxConcurrency, DefaultConcurrency)
 	}
@@ -142,5 +165,6 @@ func (s *Subscription) ordered(e *transport.Envelope) bool {
 	return s.Channel.Partitions > 0 && e.Key != ""
 }
 
-// credit is how many unsettled deliveries s allows: enough to keep its handlers busy while outcomes are confirmed.
-func (s *Subscription) credit() int { return max(64, 8*s.Concurrency) }
+// creditFor is how many unsettled deliveries a concurrency allows: enough to keep the handlers busy while outcomes are
+// confirmed.
+func creditFor(concurrency int) int { return max(64, 8*concurrency) }

@@ -281,6 +281,9 @@ func (b *trailer) state(h *hop, p part, r *Receiver, calls bool) {
 		r.State, r.Next = b.running(h, p, latest), at(latest.until())
 	case Failed, Delayed:
 		r.State, r.Next = Retrying, at(latest.until())
+		if style := text(h.style); latest.is(Delayed) && (style == StyleCommand || style == StyleEvent) {
+			r.Reason = latest.reason()
+		}
 	case Answered:
 		r.State, r.Reason = Unsuccessful, latest.reason()
 	}

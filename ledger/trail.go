@@ -117,7 +117,9 @@ type Receiver struct {
 	// Next is when the next attempt is due; of a step that waits for a time or a signal, when that is over at the latest.
 	Next     time.Time `json:"next,omitzero"`
 	Redriven int       `json:"redriven,omitzero"`
-	Reason   string    `json:"reason,omitzero"` // why it was dead-lettered or filtered, has expired or failed
+	// Reason is why it was dead-lettered or filtered, has expired or failed, or why it is retried no sooner: the
+	// receiver is paused.
+	Reason string `json:"reason,omitzero"`
 }
 
 // Attempt is one try of one receiver.

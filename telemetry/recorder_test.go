@@ -118,3 +118,20 @@ parley.breaker.state{parley.breaker.state=open service.peer.name=mail} {breaker}
 	states = states[:0]
 	wantText(t, "breakers after the clients are gone", w.printed("parley.breaker"), "")
 }
+
+func TestASubscriptionShowsWhetherItIsPausedAndItsStoppedKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	err := w.Subscriptions(func() []SubscriptionState {
+		return []SubscriptionState{{"bank.v1.pay", "bank.v1.pay", true, 0}, {"shop.v1.placed", "mail", false, 2}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantText(t, "subscriptions", w.printed("parley.subscription"), `
+parley.subscription.paused{parley.address=bank.v1.pay parley.receiver=bank.v1.pay} 1 1
+parley.subscription.paused{parley.address=shop.v1.placed parley.receiver=mail} 1 0
+parley.subscription.stopped_keys{parley.address=bank.v1.pay parley.receiver=bank.v1.pay} {key} 0
+parley.subscription.stopped_keys{parley.address=shop.v1.placed parley.receiver=mail} {key} 2
+`)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ func (g *stage) note(add func()) {
 	g.changed = make(chan struct{})
 }
 
+// lookAgain is how often until looks at what tells nobody of its changes.
+const lookAgain = 50 * time.Millisecond
+
 // until waits for holds; what it is about is said when it does not come true.
 func (g *stage) until(ctx context.Context, what string, holds func() bool) {
 	for {
@@ -70,8 +74,11 @@ func (g *stage) until(ctx context.Context, what string, holds func() bool) {
 		if holds() {
 			return
 		}
+		look := time.NewTimer(lookAgain)
 		select {
 		case <-changed:
+			look.Stop()
+		case <-look.C:
 		case <-ctx.Done():
 			g.Fatalf("%s did not happen in time; got tries %v", what, g.describe())
 		}
@@ -87,11 +94,21 @@ func (g *stage) describe() (tries []string) {
 	return tries
 }
 
-// triesOf are the runs of a receiver's handler for a message.
+// triesOf are the runs of a receiver's handler for a message; "" = for all.
 func (g *stage) triesOf(receiver, id string) []try {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(g.tries), func(t try) bool { return t.receiver != receiver || t.id != id })
+	return slices.DeleteFunc(slices.Clone(g.tries), func(t try) bool { return t.receiver != receiver || id != "" && t.id != id })
+}
+
+// orderOf are the ids that begin so, in the order in which a receiver's handler ran for them.
+func (g *stage) orderOf(receiver, prefix string) (ids []string) {
+	for _, t := range g.triesOf(receiver, "") {
+		if strings.HasPrefix(t.id, prefix) {
+			ids = append(ids, t.id)
+		}
+	}
+	return ids
 }
 
 // deadOf are the dead letters of a message at a receiver, oldest first.
@@ -116,6 +133,13 @@ func (g *stage) tried(ctx context.Context, receiver, id string, n int) []try {
 // channel is a new one.
 func (g *stage) channel(p transport.Pattern, partitions int) transport.Channel {
 	return transport.Channel{Address: g.Address(), Pattern: p, Partitions: partitions}
+}
+
+// declare makes a channel known to the stage's own connection, before anybody receives from it.
+func (g *stage) declare(ctx context.Context, c transport.Channel) {
+	if err := delivery.Declare(ctx, g.broker, []transport.Channel{c}); err != nil {
+		g.Fatalf("declaring %s: %v", c.Address, err)
+	}
 }
 
 // consumer is one that runs.

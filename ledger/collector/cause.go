@@ -12,6 +12,9 @@ var varying = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 
 const causeBytes = 200
 
+// behindAnother is the cause of what another dead letter of its key keeps from its handler, whatever that one is.
+const behindAnother = "behind #"
+
 // normalise is the first line of a reason, in which what varies is "#".
 func normalise(reason string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(reason), "\n")

@@ -30,6 +30,8 @@ type letter struct {
 	last      time.Time
 	attempts  int
 	permanent bool
+	stopsKey  bool               // others of its key are behind it, or it is behind another
+	behind    bool               // no handler got it
 	redriven  *delivery.Redriven // nil = open
 	pending   bool               // a job has it
 }
@@ -71,6 +73,9 @@ func (f *failed) add(d *delivery.DeadLetter, position string) {
 	}
 	f.arrived++
 	reason := normalise(d.Reason)
+	if d.Behind != "" {
+		reason = behindAnother
+	}
 	key := causeKey(d.Address, d.Receiver, reason)
 	c := f.causes[key]
 	if c == nil {
@@ -81,6 +86,7 @@ func (f *failed) add(d *delivery.DeadLetter, position string) {
 	l := &letter{
 		identity: is, position: position, key: d.Attributes["subject"], order: f.arrived, cause: c,
 		first: d.First, last: d.Last, attempts: d.Attempts, permanent: d.Permanent,
+		stopsKey: d.StopKey, behind: d.Behind != "",
 	}
 	c.letters = append(c.letters, l)
 	f.letters[is] = l

@@ -26,7 +26,9 @@ const (
 	redriveFor = 10 * time.Second
 )
 
-// RedriveRequest begins a job, whose scope is frozen at once: exactly the dead letters that are open now.
+// RedriveRequest begins a job, whose scope is frozen at once: exactly the dead letters that are open now. Where they stop
+// their keys (see [delivery.Subscription.StopKey]) the scope is all open ones of these keys at that receiver, whatever
+// their cause, and the job takes along what comes to stand behind them while it runs, so that the keys go on in the end.
 type RedriveRequest struct {
 	Cause  CauseName `json:"cause,omitzero"` // all open letters of a cause, by number or key
 	IDs    []string  `json:"ids,omitzero"`   // or all open letters of these messages
@@ -90,7 +92,7 @@ type job struct {
 	state  string
 	cause  *Cause
 	frozen time.Time
-	scope  []*letter // in the order of the stream
+	scope  []*letter // in the order of the stream; behind them those that the job took along
 	sent   map[*letter]bool
 	errors []string
 }
@@ -118,7 +120,8 @@ func (c *Collector) Redrive(_ context.Context, r RedriveRequest) (Job, error) {
 	if len(j.scope) == 0 {
 		return Job{}, &transport.Error{Code: transport.FailedPrecondition, Message: "nothing to redrive: no such dead letter is open, or another job has them"}
 	}
-	slices.SortFunc(j.scope, func(a, b *letter) int { return cmp.Compare(a.order, b.order) })
+	j.scope = append(j.scope, c.failed.ofKeys(stoppedBy(j.scope))...)
+	slices.SortFunc(j.scope, inStream)
 	j.scope = slices.Compact(j.scope)
 	if r.DryRun {
 		j.state = JobDry
@@ -194,7 +197,7 @@ func (c *Collector) report(j *job) Job {
 		}
 		v.Redriven++
 		switch {
-		case slices.ContainsFunc(c.failed.byID[l.id], func(o *letter) bool { return o.receiver == l.receiver && o.order > l.order }):
+		case c.again(l) != nil:
 			v.FailedAgain++
 		case c.handled(l):
 			v.Handled++
@@ -244,28 +247,12 @@ func (c *Collector) work(ctx context.Context, rec ledger.Recorder) {
 	}
 }
 
-// run redrives the scope of a job.
+// run redrives the scope of a job, and then, of keys that were stopped, what came to stand behind it meanwhile.
 func (c *Collector) run(ctx context.Context, rec ledger.Recorder, j *job) {
-	var lanes [jobLanes]chan func()
-	var workers sync.WaitGroup
-	for i := range lanes {
-		lanes[i] = make(chan func(), jobCredit)
-		workers.Go(func() {
-			for do := range lanes[i] {
-				do()
-			}
-		})
+	var err error
+	for round := j.scope; err == nil && len(round) > 0; round = c.takeAlong(ctx, j, round) {
+		err = c.send(ctx, rec, j, round)
 	}
-	err := c.each(ctx, j.scope, func(l *letter, d *delivery.DeadLetter, done func()) {
-		lanes[lane(l)] <- func() { // never blocks: its capacity is the credit
-			defer done()
-			c.redriveOne(ctx, rec, j, l, d)
-		}
-	})
-	for _, l := range lanes {
-		close(l)
-	}
-	workers.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	j.state = JobSent
@@ -276,6 +263,31 @@ func (c *Collector) run(ctx context.Context, rec ledger.Recorder, j *job) {
 	for _, l := range j.scope {
 		l.pending = false
 	}
+}
+
+// send redrives letters, which are in the order of the stream: those of one key one after another.
+func (c *Collector) send(ctx context.Context, rec ledger.Recorder, j *job, letters []*letter) error {
+	var lanes [jobLanes]chan func()
+	var workers sync.WaitGroup
+	for i := range lanes {
+		lanes[i] = make(chan func(), jobCredit)
+		workers.Go(func() {
+			for do := range lanes[i] {
+				do()
+			}
+		})
+	}
+	err := c.each(ctx, letters, func(l *letter, d *delivery.DeadLetter, done func()) {
+		lanes[lane(l)] <- func() { // never blocks: its capacity is the credit
+			defer done()
+			c.redriveOne(ctx, rec, j, l, d)
+		}
+	})
+	for _, l := range lanes {
+		close(l)
+	}
+	workers.Wait()
+	return err
 }
 
 // redriveOne redrives one letter, unless somebody else did in the meantime.

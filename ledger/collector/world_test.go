@@ -98,22 +98,28 @@ func styleOf(channel transport.Channel) string {
 
 func (w *world) consumeAs(channel transport.Channel, group, style string, handle func(context.Context, *transport.Envelope) error) {
 	w.t.Helper()
-	p := w.fabric.Process(group + "-1")
-	writer := ledger.NewWriter(p.Broker(), group)
-	consumer, err := delivery.New(p.Broker(), ledger.As(writer, group, group+"-1"), delivery.Subscription{
+	w.run(group, delivery.Subscription{
 		Channel: channel, Group: group, Service: group, Style: style, Handle: handle, Concurrency: 1,
 		Retries: delivery.Retries{Set: true, Immediate: 1, Delays: []time.Duration{time.Minute}},
 	})
+}
+
+// run runs a subscription in a process of its own, and returns when it is registered.
+func (w *world) run(service string, s delivery.Subscription) {
+	w.t.Helper()
+	p := w.fabric.Process(service + "-1")
+	writer := ledger.NewWriter(p.Broker(), service)
+	consumer, err := delivery.New(p.Broker(), ledger.As(writer, service, service+"-1"), s)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	ready := make(chan struct{})
 	w.parts.Go(func() {
 		if err := consumer.Run(w.ctx, func() { close(ready) }); err != nil {
-			w.t.Errorf("consumer %s: %v", group, err)
+			w.t.Errorf("consumer %s: %v", service, err)
 		}
 		if err := writer.Close(context.WithoutCancel(w.ctx)); err != nil {
-			w.t.Errorf("writer of %s: %v", group, err)
+			w.t.Errorf("writer of %s: %v", service, err)
 		}
 	})
 	<-ready
