@@ -133,5 +133,5 @@ func start(ctx context.Context, n *parley.Network, where address, o options) (br
 	if o.share != nil && o.share.ready != nil {
 		o.share.ready(server.URL())
 	}
-	return b, nil
+	return keeping{b, server}, nil
 }

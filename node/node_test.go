@@ -42,7 +42,7 @@ func TestOthersFindARunningNodeAndNoneThatHasStopped(t *testing.T) {
 	if err := n.Close(t.Context()); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	for path, want := range map[string]string{"/": info.HTTP + "/v1/messages/ID", "/livez": "ok", "/readyz": "ok", "/v1/stats": `"caught_up":true`} {
+	for path, want := range map[string]string{"/": info.HTTP + "/v1/messages/ID", "/livez": "ok", "/readyz": "ok", "/v1/stats": `"caught_up":true`, "/v1/broker": `"limit":`} {
 		if got := get(t, info.HTTP+path); !strings.Contains(got, want) {
 			t.Errorf("GET %s = %q, want it to say %q", path, got, want)
 		}

@@ -64,6 +64,7 @@ func (d *door) endpoints(life context.Context) []transport.Endpoint {
 		{Address: "parley.v1.operation", Method: "GET", Path: one + "/{id}", Bind: bindGet, Answer: held(d.get)},
 		{Address: "parley.v1.operation-act", Method: "POST", Path: one + "/{id}", Bind: bindAct, Answer: d.act},
 		{Address: "parley.v1.operations", Method: "GET", Path: operationsPath, Bind: bindList, Answer: d.list},
+		{Address: keptAddress, Method: "GET", Path: keptPath, Answer: d.kept},
 	}
 }
 

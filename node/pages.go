@@ -31,6 +31,7 @@ func front(name string, info Info) string {
   curl URL/v1/failed/ID              the dead letters of one message, with their bodies
   curl URL/v1/redrives -d '{"cause":1}'   tries them again
   curl URL/v1/stats                  counts
+  curl URL/v1/broker                 what an embedded broker keeps, and its limits
 
   curl URL/v1/operations             operations of the owners that run; ?status=open&address=ADDRESS&limit=20
   curl URL/v1/operations/ADDRESS -d '{…}' -H 'Idempotency-Key: ID'

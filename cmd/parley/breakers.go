@@ -14,7 +14,7 @@ func newBreakersCommand(a *app) *cobra.Command {
 		Use:     "breakers",
 		Short:   "Show the circuit breakers that running services hold against each other",
 		Example: "  parley breakers\n  parley breakers -o json",
-		Args:    cobra.NoArgs,
+		Args:    words(0, 0),
 		RunE:    a.on(a.within(lookLimit, func(ctx context.Context, s *session, _ []string) error { return a.breakers(ctx, s) })),
 	}
 }

@@ -45,7 +45,7 @@ the contract that the service announced, before it is sent. Fields are typed as 
 the field b of the object a.`,
 		Example: `  parley call stock.v1.reserve order_id=o-1 sku=espresso quantity=2
   echo '{"sku":"espresso","quantity":2}' | parley call prices.v1.quote -d - -o jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: words(1, -1),
 	}
 	v.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -28,7 +28,7 @@ was lost, or if the story did not happen as told. The seed fixes what is ordered
 With -o json the story goes to standard error, and one JSON object to standard output at the end.`,
 		Example: "  parley demo\n  parley demo --headless --duration 60s --seed 1 -o json\n" +
 			"  parley demo --network 'amqp://ann:secret@127.0.0.1/?survives=process'",
-		Args: cobra.NoArgs,
+		Args: words(0, 0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.Network, err = a.elsewhere(); err != nil {
 				return err

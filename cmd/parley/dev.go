@@ -25,7 +25,7 @@ through this process, and faults may be set. "parley help networks" has the URLs
 
 With -o json or jsonl it prints one JSON object on standard output once everything is served.`,
 		Example: "  parley dev\n  parley dev --data /var/tmp/shop -o json\n  parley dev --network 'kafka://127.0.0.1:9092?survives=process'",
-		Args:    cobra.NoArgs,
+		Args:    words(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if o.Network, err = a.elsewhere(); err != nil {
@@ -78,6 +78,7 @@ Start services as they are; they find this network. In another terminal:
 
   parley ps                who is there
   parley follow ID         what became of a message
+  parley lag               what waits, and for whom
   parley operations        what runs, waits and has ended
   parley failed            what could not be handled
 

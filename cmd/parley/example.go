@@ -52,7 +52,7 @@ func (a *app) example(name, args string, services []string, run func(context.Con
 		Short:     "Run a service of the example " + name,
 		Example:   "  parley " + name + " " + args,
 		Hidden:    true,
-		Args:      cobra.ExactArgs(1),
+		Args:      words(1, 1),
 		ValidArgs: services,
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			where, err := a.where() // it never becomes the owner of a broker because parley dev happens to be down

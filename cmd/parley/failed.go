@@ -28,7 +28,7 @@ func newFailedListCommand(a *app) *cobra.Command {
 		Use:     "list",
 		Short:   "Show the dead letters, grouped by cause",
 		Example: "  parley failed list\n  parley failed list --address billing.v1.charge -o json",
-		Args:    cobra.NoArgs,
+		Args:    words(0, 0),
 	}
 	c.Flags().StringVar(&r.Address, "address", "", "only of this `ADDRESS`")
 	c.Flags().StringVar(&r.Group, "group", "", "only of this `GROUP`")
@@ -80,7 +80,7 @@ func newFailedShowCommand(a *app) *cobra.Command {
 		Use:     "show N|ID",
 		Short:   "Show a cause by its number, or the dead letters of a message with everything",
 		Example: "  parley failed show 1\n  parley failed show 01981c7e-5d0f-7c3b-9a51-1d2f3a4b5c6d -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    words(1, 1),
 		RunE: a.on(a.within(lookLimit, func(ctx context.Context, s *session, args []string) error {
 			if n, ok := causeNumber(args[0]); ok {
 				return a.showCause(ctx, s, n)
@@ -146,6 +146,12 @@ func drawLetter(t *table, l collector.Letter) {
 	d := l.Dead
 	t.row("id", d.ID)
 	t.row("cause", fmt.Sprintf("#%d %s", l.Cause, d.Reason))
+	switch {
+	case d.Behind != "":
+		t.row("behind", d.Behind+", which stopped their key; no handler got this one")
+	case d.StopKey:
+		t.row("stops", "its key: those behind it follow it, until it is redriven")
+	}
 	if d.Stack != "" {
 		t.row("stack", d.Stack)
 	}

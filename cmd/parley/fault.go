@@ -44,7 +44,7 @@ or with the network.`,
 		Example: `  parley fault add 'fail answer cards.v1.authorize with unavailable "card processor 503" for 20s'
   parley fault add delay 200ms 50% call 'stock.*'
   parley fault add fail handle billing.v1.charge -o json`,
-		Args: cobra.MinimumNArgs(1),
+		Args: words(1, -1),
 		RunE: func(c *cobra.Command, args []string) error {
 			rules, err := fault.Parse(strings.Join(args, " "))
 			if err == nil && len(rules) != 1 {
@@ -82,7 +82,7 @@ func (a *app) addFault(ctx context.Context, s *session, rule fault.Rule) error {
 
 func newFaultListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Show the faults that are set", Args: cobra.NoArgs,
+		Use: "list", Short: "Show the faults that are set", Args: words(0, 0),
 		Example: "  parley fault list\n  parley fault list -o json",
 		RunE:    a.on(a.within(lookLimit, func(_ context.Context, s *session, _ []string) error { return a.listFaults(s) })),
 	}

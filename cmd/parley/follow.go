@@ -30,7 +30,7 @@ message and call in it, who should get it, each attempt, and when the next one i
 With -w it shows changes until nothing in the trail is waiting. Its exit code is then 1 if a receiver of what was asked
 for has given up. -o json and jsonl print one trail for each change.`,
 		Example: "  parley follow 01981c7e-5d0f-7c3b-9a51-1d2f3a4b5c6d\n  parley follow order-1001 -w\n  parley follow order-1001 -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    words(1, 1),
 	}
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show changes until nothing is waiting")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -186,7 +186,7 @@ func (v *viewer) show(trail parley.Trail) error {
 func draw(trail parley.Trail, now time.Time) []string {
 	t := newTable()
 	drawTrail(t, trail, now)
-	return strings.Split(strings.TrimSuffix(t.String(), "\n"), "\n")
+	return t.lines()
 }
 
 // branches leaves out what draws the tree.

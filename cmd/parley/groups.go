@@ -26,7 +26,7 @@ func newGroupsListCommand(a *app) *cobra.Command {
 wait for it. A group stays registered, and messages wait for it, until it is removed. The owner of an operation is shown as
 (owner): it is known, and requests wait for it in its queue, while it is away.`,
 		Example: "  parley groups list\n  parley groups list -o json",
-		Args:    cobra.NoArgs,
+		Args:    words(0, 0),
 		RunE:    a.on(a.within(lookLimit, func(ctx context.Context, s *session, _ []string) error { return a.listGroups(ctx, s) })),
 	}
 }
@@ -37,72 +37,38 @@ type groupRow struct {
 	Group   string    `json:"group"`
 	Since   time.Time `json:"since"`
 	Up      int       `json:"up"`
-	Waiting int64     `json:"waiting"`
-	Oldest  time.Time `json:"oldest,omitzero"` // of those that wait
+	Waiting *int64    `json:"waiting"`          // null = unknown
+	Oldest  time.Time `json:"oldest,omitzero"`  // of those that wait; zero = none, or the broker does not tell
+	Problem string    `json:"problem,omitzero"` // why it is unknown
 }
 
 func (a *app) listGroups(ctx context.Context, s *session) error {
-	p, err := s.directory()
+	list, since, err := s.registered()
 	if err != nil {
 		return err
 	}
-	rows, channels := []groupRow{}, channelsOf(describe(ctx, s))
-	for _, r := range p.Registrations() {
-		row := groupRow{Address: r.Address, Group: r.Group, Since: r.Since, Up: up(s, r.Address, r.Group)}
-		row.Waiting, row.Oldest, err = backlogOf(ctx, s, channels, r.Address, r.Group)
-		if err != nil {
-			a.note("warning: %v", err)
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) == 0 && a.table() {
+	if len(list) == 0 && a.table() {
 		a.note("no group subscribes to anything on %s", s.net.Name)
 		return nil
+	}
+	found := backlogs(ctx, s, channelsOf(describe(ctx, s)), list)
+	rows := make([]groupRow, len(list))
+	for i, r := range list {
+		rows[i] = groupRow{Address: r.address, Group: r.group, Since: since[r], Up: up(s, r), Oldest: found[i].oldest}
+		if err := found[i].err; err != nil {
+			rows[i].Problem = err.Error()
+			a.note("warning: %v", err)
+			continue
+		}
+		rows[i].Waiting = &found[i].waiting
 	}
 	now := time.Now()
 	return show(a, rows, rows, func(t *table) {
 		t.row("ADDRESS", "GROUP", "UP", "WAITING", "OLDEST", "SINCE")
-		for _, r := range rows {
-			t.row(r.Address, groupName(r.Group), r.Up, r.Waiting, ago(r.Oldest, now), ago(r.Since, now))
+		for i, r := range rows {
+			t.row(r.Address, list[i].name(), r.Up, found[i].count(), found[i].age(now), ago(r.Since, now))
 		}
 	})
-}
-
-// subscribed is the channel of an event: as a running instance announced it, else a topic without order, which is as
-// good a name for its groups on a broker that keeps those of any form alike.
-func subscribed(channels map[string]transport.Channel, address string) (c transport.Channel, known bool) {
-	if c, known = channels[address]; known {
-		return c, true
-	}
-	return transport.Channel{Address: address, Pattern: transport.Topic}, false
-}
-
-// backlogOf is what waits for a group; for the owner of an operation, in its queue.
-func backlogOf(ctx context.Context, s *session, channels map[string]transport.Channel, address, group string) (waiting int64, oldest time.Time, err error) {
-	c, receiver := transport.Channel{Address: address, Pattern: transport.Queue}, ""
-	if group != parley.OwnerGroup {
-		c, _ = subscribed(channels, address)
-		receiver = group
-	}
-	return s.net.Operator.Backlog(ctx, c, receiver)
-}
-
-// groupName is a group as people read it.
-func groupName(group string) string {
-	if group == parley.OwnerGroup {
-		return "(owner)"
-	}
-	return group
-}
-
-// up is how many running instances receive for a group.
-func up(s *session, address, group string) (n int) {
-	for _, i := range s.net.Directory.Instances() {
-		if slices.Contains(i.Receives, parley.Reception{Address: address, Group: group}) || group == parley.OwnerGroup && slices.Contains(i.Operations, address) {
-			n++
-		}
-	}
-	return n
 }
 
 func newGroupsRmCommand(a *app) *cobra.Command {
@@ -116,7 +82,7 @@ expect it. What waits for it is lost; rm says how much that is, and needs -y whe
 With "owner" as group it forgets an operation that nobody owns any more: command lines do not know it while its owner is
 away. Nothing is lost by that, and it is refused while requests wait in the operation's queue.`,
 		Example: "  parley groups rm storefront.v1.order-placed fraud\n  parley groups rm storefront.v1.order-placed fraud -y -o json",
-		Args:    cobra.ExactArgs(2),
+		Args:    words(2, 2),
 		RunE: a.on(a.within(lookLimit, func(ctx context.Context, s *session, args []string) error {
 			return a.removeGroup(ctx, s, args[0], args[1], yes)
 		})),
@@ -137,37 +103,34 @@ func (a *app) removeGroup(ctx context.Context, s *session, address, group string
 	if err != nil {
 		return err
 	}
+	r := receiver{address, group}
 	groups, _ := p.Groups(address)
 	if !slices.Contains(groups, group) {
 		return &failure{err: fmt.Errorf("no group %s of %s", group, address), try: "parley groups list", exit: exitNotFound}
 	}
-	if n := up(s, address, group); n > 0 {
+	if n := up(s, r); n > 0 {
 		return &failure{err: fmt.Errorf("%s of group %s of %s: stop them first, or they make it anew", plural(n, "running instance"), group, address), try: "parley ps", exit: exitConflict}
 	}
-	channels := channelsOf(describe(ctx, s))
-	waiting, _, err := backlogOf(ctx, s, channels, address, group)
-	if err != nil && !errors.Is(err, transport.ErrNotFound) {
-		return err
+	q := backlogOf(ctx, s, channelsOf(describe(ctx, s)), r)
+	missing := errors.Is(q.err, transport.ErrNotFound)
+	if q.err != nil && (!missing || q.guessed && group != parley.OwnerGroup) {
+		return hint(q.err, "parley ps")
 	}
 	if group == parley.OwnerGroup {
-		return a.forgetOperation(ctx, p, address, waiting, yes)
+		return a.forgetOperation(ctx, p, address, q.waiting, yes)
 	}
-	channel, known := subscribed(channels, address)
-	if errors.Is(err, transport.ErrNotFound) && !known {
-		return &failure{exit: exitNotFound, try: "parley ps", err: fmt.Errorf("group %s of %s is not found, and nobody who runs knows whether the event is a stream or keeps order by key: start a service that publishes or receives it, and try again", group, address)}
-	}
-	question := fmt.Sprintf("remove group %s of %s; %s wait for it and would be lost", group, address, plural(int(waiting), "message"))
+	question := fmt.Sprintf("remove group %s of %s; what waits for it would be lost: %s", group, address, q.messages())
 	if err := a.confirm(question, yes); err != nil {
 		return err
 	}
-	if err := s.net.Operator.RemoveGroup(ctx, channel, group); err != nil && !errors.Is(err, transport.ErrNotFound) {
+	if err := s.net.Operator.RemoveGroup(ctx, q.channel, group); err != nil && !errors.Is(err, transport.ErrNotFound) {
 		return err
 	}
 	if err := p.Remove(ctx, address, group); err != nil {
 		return err
 	}
-	return showOne(a, removed{address, group, waiting}, func(t *table) {
-		t.row(fmt.Sprintf("removed group %s of %s; %s lost", group, address, plural(int(waiting), "message")))
+	return showOne(a, removed{address, group, q.waiting}, func(t *table) {
+		t.row(fmt.Sprintf("removed group %s of %s; %s lost", group, address, q.messages()))
 	})
 }
 

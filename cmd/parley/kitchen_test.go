@@ -19,7 +19,8 @@ var (
 	kitchenCook = parley.NewCall[dish, meal](kitchenAPI, "cook")
 	kitchenBurn = kitchenAPI.NewError("burnt", parley.FailedPrecondition)
 	// kitchenServe fails while the file "broken" is there.
-	kitchenServe  = parley.NewCommand[dish](kitchenAPI, "serve")
+	kitchenServe = parley.NewCommand[dish](kitchenAPI, "serve")
+	// kitchenBill fails while the file "unpaid" is there, and then stops its key.
 	kitchenBill   = parley.NewCommand[dish](kitchenAPI, "bill").KeyedBy(func(d dish) string { return d.Name })
 	kitchenServed = parley.NewEvent[dish](kitchenAPI, "served")
 	kitchenLog    = parley.NewEvent[dish](kitchenAPI, "log", parley.Stream(time.Hour, 1<<20))
@@ -105,7 +106,7 @@ func kitchen(client *parley.Client) []parley.Registration {
 			_, err := kitchenServed.Publish(ctx, client, d)
 			return err
 		}, quick()),
-		kitchenBill.Handle(func(context.Context, dish) error { return nil }),
+		kitchenBill.Handle(charge, quick(), parley.StopKey()),
 	}
 }
 
@@ -129,6 +130,13 @@ func cook(ctx context.Context, d dish) (meal, error) {
 		text += fmt.Sprintf(", table %d", d.Table.Number)
 	}
 	return meal{text}, nil
+}
+
+func charge(context.Context, dish) error {
+	if _, err := os.Stat("unpaid"); err == nil {
+		return errors.New("no money")
+	}
+	return nil
 }
 
 // spoilt fails while the file "broken" is there, and panics about a bomb.

@@ -10,9 +10,11 @@ import (
 	"syscall"
 
 	"github.com/parley-io/parley"
+	"github.com/parley-io/parley/conform"
 )
 
 func main() {
+	conform.Play()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -36,6 +38,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if where, _ := a.named(); where != "" && errors.Is(err, parley.ErrNoCollector) {
 		r.Try = "parley serve"
 	}
-	a.report(r)
+	if r.Exit != exitInterrupted || r.Error != context.Canceled.Error() { // who interrupts need not be told
+		a.report(r)
+	}
 	return r.Exit
 }

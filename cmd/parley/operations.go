@@ -36,7 +36,7 @@ func newOperationsListCommand(a *app) *cobra.Command {
 		Long: `list asks every owner that runs for its operations. Those of an owner that is away are in its journal and cannot be
 shown; list says which owners that are, and how many requests wait in their queues.`,
 		Example: "  parley operations list\n  parley operations list --status Parked\n  parley operations list --address loans.v1.decide --status open --limit 20 -o json",
-		Args:    cobra.NoArgs,
+		Args:    words(0, 0),
 	}
 	c.Flags().StringVar(&l.address, "address", "", "only of this `ADDRESS`")
 	c.Flags().StringVar(&l.status, "status", "", "only of this `STATUS`: open (all that have not ended), NotStarted, Running, Canceling, Compensating, Parked, Succeeded, Failed, Canceled; several with commas between")
@@ -143,7 +143,7 @@ func newOperationsShowCommand(a *app) *cobra.Command {
 		Use:     "show ID",
 		Short:   "Show an operation with its steps, what is left, and its result",
 		Example: "  parley operations show loan-17\n  parley operations show loan-17 -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    words(1, 1),
 		RunE: a.on(a.within(lookLimit, func(ctx context.Context, s *session, args []string) error {
 			remote, err := locate(ctx, s, args[0])
 			if err != nil {
@@ -186,7 +186,7 @@ func newOperationsRetryCommand(a *app) *cobra.Command {
 		Long: `retry sets an operation going again that stands because its code did not fit its journal, or because somebody has to
 help: after what parked it was mended. Its owner has to run.`,
 		Example: "  parley operations retry loan-17\n  parley operations retry loan-17 -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    words(1, 1),
 		RunE: a.on(a.within(lookLimit, func(ctx context.Context, s *session, args []string) error {
 			return a.tellOperation(ctx, s, args[0], func(_ *parley.Remote, x execution) error { return x.Retry(ctx, s.client) })
 		})),

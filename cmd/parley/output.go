@@ -74,6 +74,9 @@ func (t *table) String() string {
 	return b.String()
 }
 
+// lines are those of the table.
+func (t *table) lines() []string { return strings.Split(strings.TrimSuffix(t.String(), "\n"), "\n") }
+
 // ago is how long ago t was; "-" = never.
 func ago(t, now time.Time) string {
 	if t.IsZero() {

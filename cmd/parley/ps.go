@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/parley-io/parley"
 	"github.com/parley-io/parley/ledger"
 	"github.com/parley-io/parley/ledger/collector"
 	"github.com/parley-io/parley/policy"
@@ -24,9 +22,10 @@ func newPsCommand(a *app) *cobra.Command {
 		Long: `ps shows each service with its running instances: UP how many answer; CALL the answered calls that the ledger still
 holds; OP the operations that have ended, as the ledger still holds them; CMD and EVENT the messages handled by the instances
 since they started; ERR the failed ones among all attempts; BREAKERS those that its instances hold against others and that are
-not closed; BACKLOG the messages, and requests for operations, that wait for it.`,
+not closed; BACKLOG the messages, and requests for operations, that wait for it ("parley lag" shows where). What is paused
+is listed below, with who paused it and why; then what an embedded broker keeps, and how much it may.`,
 		Example: "  parley ps\n  parley ps -o json",
-		Args:    cobra.NoArgs,
+		Args:    words(0, 0),
 		RunE:    a.on(a.within(lookLimit, func(ctx context.Context, s *session, _ []string) error { return a.ps(ctx, s) })),
 	}
 }
@@ -45,26 +44,35 @@ type serviceRow struct {
 	Events    uint64   `json:"events"`
 	Failed    uint64   `json:"failed"`
 	Breakers  int      `json:"breakers_open"`
-	Backlog   int64    `json:"backlog"`
+	Backlog   *int64   `json:"backlog"` // null = unknown, at least in part
+	Paused    []paused `json:"paused,omitzero"`
+
+	to []receiver
 }
 
 func (a *app) ps(ctx context.Context, s *session) error {
 	all := describe(ctx, s)
 	a.complain(all)
-	stats, err := collected(ctx, s, func(peer string) (collector.Stats, error) { return collector.GetStats(ctx, s.net.Calls, peer) })
+	stats, err := counted(ctx, s)
 	if err != nil {
-		a.note("warning: no counts of calls: %v", err)
+		a.note("warning: no counts of calls and operations: %v", err)
 	}
 	rows := serviceRows(all, stats)
-	channels := channelsOf(all)
+	a.addBacklogs(ctx, s, channelsOf(all), rows)
+	standings := standingsOf(all)
 	for i := range rows {
-		rows[i].Backlog = a.backlog(ctx, s, channels, slices.Concat(rows[i].Receives, rows[i].Owns))
+		for _, to := range rows[i].to {
+			if st := standings[to]; st.paused > 0 {
+				rows[i].Paused = append(rows[i].Paused, st.of(to))
+			}
+		}
 	}
 	if len(rows) == 0 && a.table() {
 		a.note("no service runs on %s; start one, it finds this network by itself", s.net.Name)
 		return nil
 	}
-	return show(a, rows, rows, func(t *table) {
+	kept := a.kept(ctx, s)
+	err = show(a, rows, rows, func(t *table) {
 		t.row("SERVICE", "UP", "CALL", "OP", "CMD", "EVENT", "ERR", "BREAKERS", "BACKLOG")
 		for _, r := range rows {
 			has := func(n uint64, kind bool) string {
@@ -79,11 +87,33 @@ func (a *app) ps(ctx context.Context, s *session) error {
 			if r.Breakers > 0 {
 				breakers = fmt.Sprintf("%d open", r.Breakers)
 			}
+			backlog := "–"
+			if r.Backlog == nil {
+				backlog = "unknown"
+			} else if len(r.to) > 0 {
+				backlog = strconv.FormatInt(*r.Backlog, 10)
+			}
 			t.row(r.Service, fmt.Sprintf("%d/%d", r.Up, len(r.Instances)), has(r.Calls, len(r.Answers) > 0), has(r.Ended, len(r.Owns) > 0),
-				has(r.Commands, commands), has(r.Events, events), errorRate(r), breakers,
-				has(uint64(max(r.Backlog, 0)), commands || events || len(r.Owns) > 0))
+				has(r.Commands, commands), has(r.Events, events), errorRate(r), breakers, backlog)
+		}
+		for _, r := range rows {
+			for _, p := range r.Paused {
+				t.row("") // ends the columns above
+				t.row(fmt.Sprintf("%s: %s is %s", r.Service, receiver{p.Address, p.Group}, p))
+			}
+		}
+		if kept != "" {
+			t.row("")
+			t.row(kept)
 		}
 	})
+	for _, r := range rows {
+		if len(r.Paused) > 0 && a.table() {
+			a.note("resume: parley resume %s", strings.TrimSpace(r.Paused[0].Address+" "+r.Paused[0].Group))
+			break
+		}
+	}
+	return err
 }
 
 // serviceRows adds up the instances of each service.
@@ -97,6 +127,11 @@ func serviceRows(all []described, stats collector.Stats) []serviceRow {
 		r.Instances = append(r.Instances, d.at.ID)
 		if d.err == nil {
 			r.Up++
+		}
+		for _, to := range receiversOf(nil, []described{d}, nil) {
+			if !slices.Contains(r.to, to) {
+				r.to = append(r.to, to)
+			}
 		}
 		r.Owns = union(r.Owns, d.at.Operations)
 		for _, address := range d.at.Answers {
@@ -152,46 +187,24 @@ func errorRate(r serviceRow) string {
 	return fmt.Sprintf("%.1f%%", 100*float64(r.Failed)/float64(max(handled, r.Failed)))
 }
 
-// channelsOf are the channels that running instances announced, by address.
-func channelsOf(all []described) map[string]transport.Channel {
-	channels := make(map[string]transport.Channel)
-	for _, d := range all {
-		for _, c := range d.is.Contracts {
-			if c.Style != parley.StyleCall {
-				channels[c.Address] = channelOf(c)
+// addBacklogs adds up what waits for each service.
+func (a *app) addBacklogs(ctx context.Context, s *session, channels map[string]transport.Channel, rows []serviceRow) {
+	var list []receiver
+	for _, r := range rows {
+		list = append(list, r.to...)
+	}
+	found := backlogs(ctx, s, channels, list)
+	for i := range rows {
+		rows[i].Backlog = new(int64)
+		for range rows[i].to {
+			switch q := found[0]; {
+			case q.err != nil:
+				a.note("warning: what waits for %s is unknown: %v", list[0], q.err)
+				rows[i].Backlog = nil
+			case rows[i].Backlog != nil:
+				*rows[i].Backlog += q.waiting
 			}
+			list, found = list[1:], found[1:]
 		}
 	}
-	return channels
-}
-
-func channelOf(d parley.ContractDescription) transport.Channel {
-	c := transport.Channel{
-		Address: d.Address, Partitions: d.Partitions,
-		Retain: time.Duration(d.RetainMS) * time.Millisecond, RetainBytes: d.RetainSize,
-	}
-	for _, p := range []transport.Pattern{transport.Queue, transport.Topic, transport.Stream} {
-		if p.String() == d.Pattern {
-			c.Pattern = p
-		}
-	}
-	return c
-}
-
-// backlog is what waits for all of these receivers.
-func (a *app) backlog(ctx context.Context, s *session, channels map[string]transport.Channel, receivers []string) (total int64) {
-	for _, to := range receivers {
-		address, group, _ := strings.Cut(to, " ")
-		c, ok := channels[address]
-		if !ok {
-			continue
-		}
-		waiting, _, err := s.net.Operator.Backlog(ctx, c, group)
-		if err != nil {
-			a.note("warning: backlog of %s: %v", to, err)
-			continue
-		}
-		total += waiting
-	}
-	return total
 }

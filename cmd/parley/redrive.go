@@ -30,9 +30,10 @@ func newFailedRedriveCommand(a *app) *cobra.Command {
 		Short: "Try dead letters again, all of a cause or those of some messages",
 		Long: `redrive sends dead letters again to the receivers that gave them up, under the same ids: all open ones of causes by
 their numbers, or those of messages by their ids. The scope is frozen when it begins. It waits until each has its
-outcome, for a minute unless --timeout says otherwise; the exit code is 1 if some failed again.`,
+outcome, for a minute unless --timeout says otherwise; the exit code is 1 if some failed again. Where a dead letter has stopped
+its key, all of that key are redriven in their order, whatever was named, and the key goes on.`,
 		Example: "  parley failed redrive 1 --dry-run\n  parley failed redrive 1 -y\n  parley failed redrive 01981c7e-5d0f-7c3b-9a51-1d2f3a4b5c6d -y -o json",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    words(1, -1),
 	}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be redriven")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do it without asking")

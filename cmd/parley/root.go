@@ -30,14 +30,30 @@ your running "parley dev"; "parley help networks" has the URLs. Data goes to sta
 	flags.DurationVar(&a.timeout, "timeout", 0, "how long the work behind the command may take (default: as the command says)")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no hints and no progress on standard error")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "more on standard error: ids, the network that is used")
-	root.AddCommand(
-		newDemoCommand(a), newShopCommand(a), newBankCommand(a), newDevCommand(a), newServeCommand(a),
-		newCallCommand(a), newStartCommand(a), newSendCommand(a), newPublishCommand(a),
-		newWaitCommand(a), newSignalCommand(a), newCancelCommand(a), newOperationsCommand(a),
-		newFollowCommand(a), newTailCommand(a), newPsCommand(a),
-		newGroupsCommand(a), newFailedCommand(a), newBreakersCommand(a), newFaultCommand(a),
-		newVersionCommand(a), newNetworksTopic(), newExitCodesTopic(),
-	)
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Run a network:", []*cobra.Command{newDemoCommand(a), newDevCommand(a), newServeCommand(a), newConformCommand(a)}},
+		{"Talk to services:", []*cobra.Command{
+			newCallCommand(a), newStartCommand(a), newSendCommand(a), newPublishCommand(a),
+			newWaitCommand(a), newSignalCommand(a), newCancelCommand(a),
+		}},
+		{"See what happens:", []*cobra.Command{
+			newPsCommand(a), newFollowCommand(a), newTailCommand(a), newLagCommand(a), newOperationsCommand(a), newFailedCommand(a),
+			newGroupsCommand(a), newBreakersCommand(a),
+		}},
+		{"Change how services receive, and let things fail:", []*cobra.Command{
+			newPauseCommand(a), newResumeCommand(a), newConcurrencyCommand(a), newFaultCommand(a),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(newShopCommand(a), newBankCommand(a), newVersionCommand(a), newNetworksTopic(), newExitCodesTopic())
 	root.InitDefaultCompletionCmd()
 	return root
 }

@@ -35,7 +35,7 @@ is checked against the contract that a running subscriber announced, before it i
 
 func newMessageCommand(a *app, c *cobra.Command, style parley.Style) *cobra.Command {
 	v := verb{style: style}
-	c.Args = cobra.MinimumNArgs(1)
+	c.Args = words(1, -1)
 	v.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		content, err := a.readBody(v.data, c.Flags().Changed("data"), args[1:])

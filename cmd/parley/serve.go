@@ -29,7 +29,7 @@ With -o json or jsonl it prints one JSON object on standard output once everythi
 when it can collect no more.`,
 		Example: "  parley serve --network 'amqp://ann:secret@broker/shop?survives=process'\n" +
 			"  PARLEY_NETWORK=nats://token@broker?survives=power parley serve --http 10.0.0.7:7070 -o json",
-		Args: cobra.NoArgs,
+		Args: words(0, 0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.Network, err = a.named(); err != nil {
 				return err

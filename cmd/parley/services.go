@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/parley-io/parley"
@@ -38,9 +39,17 @@ func describe(ctx context.Context, s *session) []described {
 
 // complain says which instances did not answer.
 func (a *app) complain(all []described) {
+	for _, c := range complaints(all) {
+		a.note("%s", c)
+	}
+}
+
+// complaints name the instances that did not answer, a line each.
+func complaints(all []described) (lines []string) {
 	for _, d := range all {
 		if d.err != nil {
-			a.note("warning: %s %s does not say what it does: %v", d.at.Service, d.at.ID, d.err)
+			lines = append(lines, fmt.Sprintf("warning: %s %s does not say what it does: %v", d.at.Service, d.at.ID, d.err))
 		}
 	}
+	return lines
 }

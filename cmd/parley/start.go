@@ -34,7 +34,7 @@ is then 1 if the operation has failed or was canceled, and 5 if it still runs.`,
 		Example: `  parley start loans.v1.decide name=ann cents=250000
   parley start loans.v1.decide -d @loan.json --id loan-17 --wait=30s
   parley start loans.v1.decide -d @loan.json -o json`,
-		Args: cobra.MinimumNArgs(1),
+		Args: words(1, -1),
 	}
 	v.flags(c)
 	c.Flags().StringVar(&wait, "wait", "", "show how it goes until its end, or for a `DURATION`")

@@ -19,21 +19,27 @@ import (
 const tailCredit = 64
 
 func newTailCommand(a *app) *cobra.Command {
-	var from string
+	var from, until string
 	var limit int
 	c := &cobra.Command{
 		Use:   "tail ADDRESS",
-		Short: "Print the messages of an event that keeps its history, as they come",
+		Short: "Print the messages of an event that keeps its history: as they come, or a range of them",
 		Long: `tail prints the messages of a stream, a line each, until interrupted: as a reader of its own, without a group, so that
 nobody who subscribes notices. Only events whose contract says Stream can be read so: the messages of commands and of
-other events belong to those who receive them, and reading one would take it away.`,
-		Example: "  parley tail storefront.v1.sold\n  parley tail storefront.v1.sold --from 10m\n  parley tail storefront.v1.sold --from start --limit 5 -o json",
-		Args:    cobra.ExactArgs(1),
+other events belong to those who receive them, and reading one would take it away.
+
+--from and --until name a place in the stream: start, now, a duration ago such as 10m, a time such as
+2006-01-02T15:04:05Z, or a position as -o json prints it (position). --until ends before that place, and a time to come is
+waited for; with it, --from is the start unless it is given. Order holds among the messages of a key.`,
+		Example: "  parley tail storefront.v1.sold\n  parley tail storefront.v1.sold --from 10m\n" +
+			"  parley tail storefront.v1.sold --from 2h --until 1h30m -o jsonl\n  parley tail storefront.v1.sold --from start --limit 5 -o json",
+		Args: words(1, 1),
 	}
-	c.Flags().StringVar(&from, "from", "now", "where to begin: start, now, or a `DURATION` ago such as 10m")
-	c.Flags().IntVar(&limit, "limit", 0, "how many messages to print; 0 = until interrupted")
+	c.Flags().StringVar(&from, "from", "", "`PLACE` to begin at (default: now, or the start with --until)")
+	c.Flags().StringVar(&until, "until", "", "`PLACE` to end before (default: none, it waits for more)")
+	c.Flags().IntVar(&limit, "limit", 0, "how many messages to print; 0 = all")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		position, err := readPosition(from, time.Now())
+		r, err := readRange(from, until, time.Now())
 		if err != nil {
 			return err
 		}
@@ -41,27 +47,59 @@ other events belong to those who receive them, and reading one would take it awa
 			return usage(fmt.Errorf("--limit %d: want a number from 0", limit))
 		}
 		return a.on(a.within(0, func(ctx context.Context, s *session, args []string) error {
-			return a.tail(ctx, s, args[0], position, limit)
+			return a.tail(ctx, s, args[0], r, limit)
 		}))(c, args)
 	}
 	return c
 }
 
-func readPosition(from string, now time.Time) (transport.Position, error) {
-	switch from {
-	case "now":
-		return transport.Position{}, nil
+// between is a part of a stream.
+type between struct{ from, until transport.Position }
+
+// readRange reads --from and --until.
+func readRange(from, until string, now time.Time) (r between, err error) {
+	if from == "" && until != "" {
+		from = "start"
+	}
+	if r.from, err = readPlace(from, now); err != nil {
+		return r, usage(fmt.Errorf("--from %w", err))
+	}
+	if until == "" {
+		return r, nil
+	}
+	if r.until, err = readPlace(until, now); err != nil {
+		return r, usage(fmt.Errorf("--until %w", err))
+	}
+	if r.until.IsZero() {
+		r.until.Time = now
+	}
+	if !r.until.Time.IsZero() && !r.from.Time.Before(r.until.Time) {
+		return r, usage(fmt.Errorf("--from %s --until %s: nothing is between them", from, until))
+	}
+	return r, nil
+}
+
+// readPlace reads one place in a stream; the zero position is now.
+func readPlace(text string, now time.Time) (p transport.Position, err error) {
+	switch text {
+	case "", "now":
+		return p, nil
 	case "start":
 		return transport.Position{Start: true}, nil
 	}
-	d, err := time.ParseDuration(from)
-	if err != nil || d < 0 {
-		return transport.Position{}, usage(fmt.Errorf("--from %q: want start, now, or a duration such as 10m", from))
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return transport.Position{Time: now.Add(-d)}, nil
 	}
-	return transport.Position{Time: now.Add(-d)}, nil
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return transport.Position{Time: t}, nil
+	}
+	if strings.Trim(text, "0123456789:-") == "" { // what it means the broker knows
+		return transport.Position{At: text}, nil
+	}
+	return p, fmt.Errorf("%q: want start, now, a duration such as 10m, a time such as %s, or a position", text, now.UTC().Format(time.RFC3339))
 }
 
-func (a *app) tail(ctx context.Context, s *session, address string, from transport.Position, limit int) error {
+func (a *app) tail(ctx context.Context, s *session, address string, r between, limit int) error {
 	remote, err := parley.Lookup(ctx, s.client, address)
 	switch {
 	case parley.CodeOf(err) == parley.NotFound:
@@ -77,8 +115,10 @@ func (a *app) tail(ctx context.Context, s *session, address string, from transpo
 	}
 	reading, enough := context.WithCancel(ctx)
 	defer enough()
-	route := transport.Route{Channel: channelOf(remote.ContractDescription), From: from, Credit: transport.NewCredit(tailCredit)}
-	if from.IsZero() {
+	route := transport.Route{
+		Channel: channelOf(remote.ContractDescription), From: r.from, Until: r.until, Credit: transport.NewCredit(tailCredit),
+	}
+	if r.from.IsZero() {
 		route.Ready = func() { a.note("reading %s from now on", address) }
 	}
 	messages, printed := make(chan *transport.Delivery, tailCredit), make(chan error, 1)
@@ -114,7 +154,9 @@ func (a *app) printMessages(messages <-chan *transport.Delivery, limit int, enou
 
 // tailed is a message as tail prints it.
 type tailed struct {
-	Accepted    time.Time         `json:"accepted,omitzero"`
+	Accepted    time.Time         `json:"accepted,omitzero"` // by the broker's clock; absent where it tells no time
+	Time        time.Time         `json:"time,omitzero"`     // by the sender's
+	Position    string            `json:"position,omitzero"` // of it, for --from and --until
 	ID          string            `json:"id"`
 	Address     string            `json:"address"`
 	Key         string            `json:"key,omitzero"`
@@ -134,12 +176,19 @@ func (a *app) printMessage(d *transport.Delivery) error {
 		if utf8.Valid(e.Body) {
 			text = clip(strings.Join(strings.Fields(string(e.Body)), " "), 160)
 		}
-		_, err := fmt.Fprintf(a.out, "%s  %s  %s  %s\n", d.Accepted.Local().Format("15:04:05.000"), e.ID, or(e.Key, "-"), text)
+		at := d.Accepted
+		if at.IsZero() { // a broker that tells no time
+			at = e.Time
+		}
+		_, err := fmt.Fprintf(a.out, "%s  %s  %s  %s\n", at.Local().Format("15:04:05.000"), e.ID, or(e.Key, "-"), text)
 		return err
 	}
 	m := tailed{
-		Accepted: d.Accepted.UTC(), ID: e.ID, Address: e.Address, Key: e.Key, Source: e.Source, Correlation: e.Correlation,
+		Time: e.Time.UTC(), Position: d.Position, ID: e.ID, Address: e.Address, Key: e.Key, Source: e.Source, Correlation: e.Correlation,
 		Causation: e.Causation, ContentType: e.ContentType, Headers: e.Headers,
+	}
+	if !d.Accepted.IsZero() {
+		m.Accepted = d.Accepted.UTC()
 	}
 	if body := jsontext.Value(e.Body); body.IsValid() {
 		m.Body = body

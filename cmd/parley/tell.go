@@ -16,16 +16,23 @@ func newCancelCommand(a *app) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use:   "cancel ID",
-		Short: "Ask for an operation to be canceled",
-		Long: `cancel returns once the wish is stored, at the owner or, while that is away, in its queue: no step begins any more, what
-was done is undone, and the operation ends as Canceled. One that has ended stays as it is.`,
-		Example: "  parley cancel loan-17 --reason 'withdrawn by the customer'\n  parley cancel loan-17 -o json",
-		Args:    cobra.ExactArgs(1),
+		Short: "Cancel an operation, or a message that waits for its time",
+		Long: `cancel of an operation returns once the wish is stored, at the owner or, while that is away, in its queue: no step begins
+any more, what was done is undone, and the operation ends as Canceled. One that has ended stays as it is.
+
+A command or event that was sent with --not-before is taken out of the broker, so that nobody gets it. Its trail has to be
+known. One that is due, or that a receiver has begun, cannot be canceled. RabbitMQ has no means to find a message that waits.`,
+		Example: "  parley cancel loan-17 --reason 'withdrawn by the customer'\n" +
+			"  parley cancel 01981c7e-5d0f-7c3b-9a51-1d2f3a4b5c6d\n  parley cancel loan-17 -o json",
+		Args: words(1, 1),
 		RunE: a.on(a.within(lookLimit, func(ctx context.Context, s *session, args []string) error {
+			if h, ok := sentMessage(ctx, s, args[0]); ok {
+				return a.unsend(ctx, s, h, reason)
+			}
 			return a.tellOperation(ctx, s, args[0], func(_ *parley.Remote, x execution) error { return x.Cancel(ctx, s.client, reason) })
 		})),
 	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at the operation")
+	c.Flags().StringVar(&reason, "reason", "", "why, for whoever looks at it")
 	return c
 }
 
@@ -38,7 +45,7 @@ func newSignalCommand(a *app) *cobra.Command {
 payload is checked against the contract. The operation takes it when it asks for it. Telling it again with the same --id is the
 same signal.`,
 		Example: "  parley signal loan-17 signed by=clara\n  parley signal loan-17 signed -d @signature.json -o json",
-		Args:    cobra.MinimumNArgs(2),
+		Args:    words(2, -1),
 	}
 	v.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

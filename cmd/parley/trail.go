@@ -131,6 +131,11 @@ func (d *drawing) state(h *ledger.Hop, r *ledger.Receiver) string {
 		text = "dead-lettered after " + of
 	case ledger.Abandoned:
 		text = "unfinished, its operation is over"
+	case ledger.Unsuccessful:
+		if wasCanceled(h) {
+			return r.Reason
+		}
+		text = string(r.State)
 	default:
 		text = string(r.State)
 	}
@@ -258,7 +263,10 @@ func summary(trail parley.Trail) string {
 
 func outcome(trail parley.Trail, waiting, dead int) string {
 	failed := slices.ContainsFunc(trail.Hops, func(h ledger.Hop) bool { return h.ID == trail.Query && unsuccessful(&h) })
+	canceled := slices.ContainsFunc(trail.Hops, func(h ledger.Hop) bool { return h.ID == trail.Query && wasCanceled(&h) })
 	switch {
+	case canceled:
+		return "canceled"
 	case failed && waiting > 0:
 		return fmt.Sprintf("failed, %d waiting", waiting)
 	case failed:

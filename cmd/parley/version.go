@@ -18,7 +18,7 @@ type version struct {
 
 func newVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version of this program", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version of this program", Args: words(0, 0),
 		Example: "  parley version\n  parley version -o json",
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()

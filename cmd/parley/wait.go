@@ -34,7 +34,7 @@ changes nothing for the operation.
 The exit code is 1 if the operation has failed or was canceled, and 5 if it still runs. Where the output is no terminal,
 or with -o jsonl, each change is one line of JSON; -o json prints only the last.`,
 		Example: "  parley wait 01981c7e-5d0f-7c3b-9a51-1d2f3a4b5c6d\n  parley wait loan-17 --timeout 30s -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    words(1, 1),
 		RunE: a.on(a.within(0, func(ctx context.Context, s *session, args []string) error {
 			remote, err := locate(ctx, s, args[0])
 			if err != nil {
