@@ -14,7 +14,9 @@
 //	DIR/data        what it stores
 //	DIR/…           its configuration
 //
-// A RabbitMQ node has an epmd of its own. The services that the system's packages bring are neither used nor left running.
+// A RabbitMQ node has an epmd of its own; those of a cluster share one. [StartCluster] starts three servers that keep copies
+// of everything, of which one may be killed at a time.
+// The services that the system's packages bring are neither used nor left running.
 //
 // The program in run is the same for a shell and for make.
 package servers

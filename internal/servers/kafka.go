@@ -2,8 +2,6 @@ package servers
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // kafkaVersion is the newest of 4.1 that there was when this line was written.
@@ -69,61 +69,89 @@ func fetchKafka(ctx context.Context, log io.Writer, jars string) error {
 // kafkaVariables of the environment change what Java does.
 var kafkaVariables = []string{"KAFKA_", "JAVA_TOOL_OPTIONS=", "JDK_JAVA_OPTIONS=", "CLASSPATH="}
 
-// layKafka prepares a broker that is its own controller, and formats its storage.
+// The ports of a Kafka broker.
+const (
+	kafkaClients = iota
+	kafkaBrokers
+	kafkaControllers
+)
+
+// layKafka prepares a broker that is a controller too, and formats its storage.
 func (s *Server) layKafka(ctx context.Context, jars string) error {
 	java, err := exec.LookPath("java")
 	if err != nil {
 		return err
 	}
-	ports, err := freePorts(ctx, 2)
-	if err != nil {
-		return err
-	}
-	clients, controller := address(ports[0]), address(ports[1])
-	settings := map[string]string{
-		"process.roles":                                    "broker,controller",
-		"node.id":                                          "1",
-		"controller.quorum.voters":                         "1@" + controller,
-		"controller.listener.names":                        "CONTROLLER",
-		"listeners":                                        "CLIENTS://" + clients + ",CONTROLLER://" + controller,
-		"advertised.listeners":                             "CLIENTS://" + clients,
-		"listener.security.protocol.map":                   "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		"inter.broker.listener.name":                       "CLIENTS",
-		"log.dirs":                                         filepath.Join(s.dir, "data"),
-		"broker.session.timeout.ms":                        "3000", // a broker that was killed can't come back before
-		"broker.heartbeat.interval.ms":                     "500",
-		"auto.create.topics.enable":                        "false",
-		"group.initial.rebalance.delay.ms":                 "0",
-		"offsets.topic.replication.factor":                 "1",
-		"transaction.state.log.replication.factor":         "1",
-		"transaction.state.log.min.isr":                    "1",
-		"share.coordinator.state.topic.replication.factor": "1",
-		"share.coordinator.state.topic.min.isr":            "1",
-	}
-	maps.Copy(settings, s.options.Settings)
-	if err := s.write(map[string]string{"server.properties": lines(settings, "=")}); err != nil {
+	if err := s.write(map[string]string{"server.properties": lines(s.kafkaSettings(), "=")}); err != nil {
 		return err
 	}
 	if err := s.formatKafka(ctx, java, jars); err != nil {
 		return err
 	}
-	s.URL = "kafka://" + clients
 	s.programs = []program{{
 		name: "kafka", path: java, env: cleanEnv(kafkaVariables...),
 		args: []string{"-Xms256m", "-Xmx512m", "-cp", filepath.Join(jars, "*"), "-Dorg.slf4j.simpleLogger.showDateTime=true",
 			"-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS", "kafka.Kafka", "server.properties"},
-		ready: "Kafka Server started", address: clients,
+		ready: "Kafka Server started", address: s.layout.addresses(kafkaClients)[s.node],
 	}}
 	return nil
 }
 
+func (s *Server) kafkaSettings() map[string]string {
+	ports := s.layout.ports[s.node]
+	clients, brokers, controller := address(ports[kafkaClients]), address(ports[kafkaBrokers]), address(ports[kafkaControllers])
+	advertised := clients
+	if s.options.Advertise != "" {
+		advertised = s.options.Advertise
+	}
+	var voters []string
+	for i, node := range s.layout.addresses(kafkaControllers) {
+		voters = append(voters, fmt.Sprintf("%d@%s", i+1, node))
+	}
+	copies, inSync := strconv.Itoa(len(voters)), strconv.Itoa(len(voters)/2+1)
+	settings := map[string]string{
+		"process.roles":                                    "broker,controller",
+		"node.id":                                          strconv.Itoa(s.node + 1),
+		"controller.quorum.voters":                         strings.Join(voters, ","),
+		"controller.listener.names":                        "CONTROLLER",
+		"listeners":                                        "CLIENTS://" + clients + ",BROKERS://" + brokers + ",CONTROLLER://" + controller,
+		"advertised.listeners":                             "CLIENTS://" + advertised + ",BROKERS://" + brokers,
+		"listener.security.protocol.map":                   "CLIENTS:PLAINTEXT,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"inter.broker.listener.name":                       "BROKERS",
+		"log.dirs":                                         filepath.Join(s.dir, "data"),
+		"broker.session.timeout.ms":                        "3000", // a broker that was killed can't come back before
+		"broker.heartbeat.interval.ms":                     "500",
+		"auto.create.topics.enable":                        "false",
+		"group.initial.rebalance.delay.ms":                 "0",
+		"default.replication.factor":                       copies,
+		"min.insync.replicas":                              inSync,
+		"offsets.topic.replication.factor":                 copies,
+		"transaction.state.log.replication.factor":         copies,
+		"transaction.state.log.min.isr":                    inSync,
+		"share.coordinator.state.topic.replication.factor": copies,
+		"share.coordinator.state.topic.min.isr":            inSync,
+	}
+	if !s.layout.alone() {
+		maps.Copy(settings, patientKafka)
+	}
+	maps.Copy(settings, s.options.Settings)
+	return settings
+}
+
+// patientKafka are limits that three brokers keep while they start on two busy cores; with Kafka's own, and with those of a
+// broker alone, their controllers elected each other again and again for minutes.
+var patientKafka = map[string]string{
+	"broker.session.timeout.ms":             "9000",
+	"broker.heartbeat.interval.ms":          "2000",
+	"controller.quorum.election.timeout.ms": "3000",
+	"controller.quorum.fetch.timeout.ms":    "5000",
+	"controller.quorum.request.timeout.ms":  "5000",
+}
+
 // formatKafka makes the directory of a broker that is to store something.
 func (s *Server) formatKafka(ctx context.Context, java, jars string) error {
-	cluster := make([]byte, 16)
-	_, _ = rand.Read(cluster)                                                                                                    // never fails
-	cluster[0] &= 0x7f                                                                                                           // else the id could begin with a dash, which reads as an option
 	cmd := exec.CommandContext(ctx, java, "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(jars, "*"), "kafka.tools.StorageTool", //nolint:gosec // what this package installs
-		"format", "--config", "server.properties", "--cluster-id", base64.RawURLEncoding.EncodeToString(cluster))
+		"format", "--config", "server.properties", "--cluster-id", s.layout.id)
 	cmd.Dir, cmd.Env = s.dir, cleanEnv(kafkaVariables...)
 	if err := silent(cmd); err != nil {
 		return fmt.Errorf("formatting Kafka's storage in %s (Java must be 17 or newer): %w", s.dir, err)

@@ -3,14 +3,13 @@ package servers
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"strings"
 )
 
 const natsModule = "github.com/nats-io/nats-server/v2"
@@ -38,18 +37,26 @@ func installNATS(ctx context.Context, log io.Writer) (string, error) {
 	})
 }
 
+// The ports of a NATS server.
+const (
+	natsClients = iota
+	natsRoutes
+	natsMonitor
+)
+
 // layNATS prepares a server with JetStream, each of whose confirmations comes after an fsync.
-func (s *Server) layNATS(ctx context.Context, binary string) error {
-	ports, err := freePorts(ctx, 1)
-	if err != nil {
-		return err
-	}
-	password := rand.Text()
+func (s *Server) layNATS(_ context.Context, binary string) error {
+	clients := s.layout.addresses(natsClients)[s.node]
 	settings := map[string]string{
-		"listen":        address(ports[0]),
-		"server_name":   "parley-" + strconv.Itoa(ports[0]),
-		"authorization": fmt.Sprintf("{user: parley, password: %q}", password),
+		"listen":        clients,
+		"server_name":   s.natsName(),
+		"authorization": fmt.Sprintf("{user: parley, password: %q}", s.layout.password),
 		"sync_interval": "always",
+	}
+	if !s.layout.alone() {
+		settings["http"] = s.layout.addresses(natsMonitor)[s.node]
+		settings["cluster"] = fmt.Sprintf("{name: parley, listen: %q, authorization: {user: route, password: %q}, routes: [%s]}",
+			s.layout.addresses(natsRoutes)[s.node], s.layout.password, s.natsRoutes())
 	}
 	maps.Copy(settings, s.options.Settings)
 	if settings["jetstream"] == "" {
@@ -59,9 +66,21 @@ func (s *Server) layNATS(ctx context.Context, binary string) error {
 	if err := s.write(map[string]string{"nats.conf": lines(settings, ": ")}); err != nil {
 		return err
 	}
-	s.URL = "nats://parley:" + password + "@" + address(ports[0])
 	s.programs = []program{{
-		name: "nats", path: binary, args: []string{"-c", "nats.conf"}, env: os.Environ(), ready: "Server is ready", address: address(ports[0]),
+		name: "nats", path: binary, args: []string{"-c", "nats.conf"}, env: os.Environ(), ready: "Server is ready", address: clients,
 	}}
 	return nil
+}
+
+// natsRoutes are the URLs by which the nodes find each other.
+func (s *Server) natsRoutes() string {
+	var routes []string
+	for _, node := range s.layout.addresses(natsRoutes) {
+		routes = append(routes, "nats-route://route:"+s.layout.password+"@"+node)
+	}
+	return strings.Join(routes, ", ")
+}
+
+func (s *Server) natsName() string {
+	return fmt.Sprintf("parley-%d", s.layout.ports[s.node][natsClients])
 }

@@ -2,7 +2,6 @@ package servers
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"maps"
@@ -32,27 +31,51 @@ func findRabbitMQ() string {
 	return ""
 }
 
-// layRabbitMQ prepares a node of its own with an epmd of its own: names, ports, directories, cookie, user, virtual host.
-func (s *Server) layRabbitMQ(ctx context.Context, scripts string) error {
+// The ports of a RabbitMQ node.
+const (
+	rabbitClients = iota
+	rabbitNodes
+	rabbitNames
+)
+
+// layRabbitMQ prepares a node of its own: names, ports, directories, cookie, user, virtual host. The nodes of a cluster
+// share the epmd that comes with the first.
+func (s *Server) layRabbitMQ(_ context.Context, scripts string) error {
 	epmd, err := exec.LookPath("epmd")
 	if err != nil {
 		return fmt.Errorf("rabbitmq needs Erlang's epmd, which apt-get install erlang-base brings: %w", err)
 	}
-	ports, err := freePorts(ctx, 3)
-	if err != nil {
+	clients := s.layout.addresses(rabbitClients)[s.node]
+	names := strconv.Itoa(s.layout.ports[0][rabbitNames])
+	env := s.rabbitEnv(names)
+	if err := s.write(map[string]string{
+		".erlang.cookie":  s.layout.id,
+		"rabbitmq.conf":   lines(s.rabbitSettings(), " = "),
+		"enabled_plugins": "[].\n",
+	}); err != nil {
 		return err
 	}
-	amqp, dist, names := ports[0], ports[1], ports[2]
-	password := rand.Text()
-	env := append(cleanEnv("RABBITMQ_", "ERL_", "HOME=", "NOTIFY_SOCKET="),
+	if s.node == 0 {
+		s.programs = append(s.programs, program{
+			name: "epmd", path: epmd, args: []string{"-port", names, "-address", host}, env: env, address: s.layout.addresses(rabbitNames)[0],
+		})
+	}
+	s.programs = append(s.programs, program{
+		name: "rabbitmq", path: filepath.Join(scripts, "rabbitmq-server"), env: env, ready: "Server startup complete", address: clients,
+	})
+	return nil
+}
+
+func (s *Server) rabbitEnv(names string) []string {
+	return append(cleanEnv("RABBITMQ_", "ERL_", "HOME=", "NOTIFY_SOCKET="),
 		"HOME="+s.dir,              // of .erlang.cookie
 		"ERL_CRASH_DUMP_SECONDS=0", // none: they are large, and the log says why
-		"ERL_EPMD_PORT="+strconv.Itoa(names),
+		"ERL_EPMD_PORT="+names,
 		"ERL_EPMD_ADDRESS="+host,
 		// The scripts replace themselves by the server, whose process can then be killed and frozen, as under systemd.
 		"RUNNING_UNDER_SYSTEMD=true",
-		"RABBITMQ_NODENAME=parley-"+strconv.Itoa(amqp)+"@localhost",
-		"RABBITMQ_DIST_PORT="+strconv.Itoa(dist),
+		"RABBITMQ_NODENAME="+s.layout.rabbitNode(s.node),
+		"RABBITMQ_DIST_PORT="+strconv.Itoa(s.layout.ports[s.node][rabbitNodes]),
 		"ERL_AFLAGS=-kernel inet_dist_use_interface {127,0,0,1}", // of the node and of rabbitmqctl
 		"RABBITMQ_CONF_ENV_FILE="+os.DevNull,
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(s.dir, "rabbitmq.conf"),
@@ -61,10 +84,13 @@ func (s *Server) layRabbitMQ(ctx context.Context, scripts string) error {
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(s.dir, "data"),
 		"RABBITMQ_LOG_BASE="+s.Logs,
 	)
+}
+
+func (s *Server) rabbitSettings() map[string]string {
 	settings := map[string]string{
-		"listeners.tcp.local":               address(amqp),
+		"listeners.tcp.local":               s.layout.addresses(rabbitClients)[s.node],
 		"default_user":                      "parley",
-		"default_pass":                      password,
+		"default_pass":                      s.layout.password,
 		"default_vhost":                     "parley",
 		"default_user_tags.administrator":   "true",
 		"log.console":                       "true",
@@ -74,20 +100,20 @@ func (s *Server) layRabbitMQ(ctx context.Context, scripts string) error {
 		"vm_memory_high_watermark.absolute": "1GB",
 		"disk_free_limit.absolute":          "50MB",
 	}
+	if !s.layout.alone() {
+		settings["cluster_partition_handling"] = "pause_minority"
+		settings["cluster_formation.peer_discovery_backend"] = "classic_config"
+		for i := range s.layout.ports {
+			settings["cluster_formation.classic_config.nodes."+strconv.Itoa(i+1)] = s.layout.rabbitNode(i)
+		}
+	}
 	maps.Copy(settings, s.options.Settings)
-	if err := s.write(map[string]string{
-		".erlang.cookie":  rand.Text(),
-		"rabbitmq.conf":   lines(settings, " = "),
-		"enabled_plugins": "[].\n",
-	}); err != nil {
-		return err
-	}
-	s.URL = "amqp://parley:" + password + "@" + address(amqp) + "/parley"
-	s.programs = []program{
-		{name: "epmd", path: epmd, args: []string{"-port", strconv.Itoa(names), "-address", host}, env: env, address: address(names)},
-		{name: "rabbitmq", path: filepath.Join(scripts, "rabbitmq-server"), env: env, ready: "Server startup complete", address: address(amqp)},
-	}
-	return nil
+	return settings
+}
+
+// rabbitNode is the name of a node.
+func (l *layout) rabbitNode(node int) string {
+	return fmt.Sprintf("parley-%d@localhost", l.ports[node][rabbitClients])
 }
 
 // Rabbitmqctl runs that tool on a RabbitMQ of this package, for what no client can do (users, rights, what is stored), and

@@ -20,6 +20,9 @@ type Options struct {
 	// Settings are lines of the server's own configuration, key and value as they stand in rabbitmq.conf,
 	// server.properties or nats-server's file. They win over those of this package.
 	Settings map[string]string
+	// Advertise is host:port under which clients reach a Kafka broker, such as that of a proxy; "" means where it listens.
+	// The others do not tell clients where they are.
+	Advertise string
 	// Detached servers outlive this process; see [Server.Record].
 	Detached bool
 }
@@ -35,6 +38,8 @@ type Server struct {
 
 	kind     Kind
 	options  Options
+	layout   *layout
+	node     int        // which of the layout, from 0
 	dir      string     // "" when stopped
 	programs []program  // in the order of starting; the last one is the server itself
 	running  []*process // of the same order and length; nothing with a server that this package did not start
@@ -44,27 +49,40 @@ type Server struct {
 // ctx bounds the start and not the server's life, which ends with Stop, or with this process where the system can do
 // that (Linux).
 func Start(ctx context.Context, kind Kind, options Options) (*Server, error) {
-	if options.Log == nil {
-		options.Log = io.Discard
-	}
-	installed, err := kind.install(ctx, options.Log)
+	layout, err := newLayout(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := directory(kind, options.Dir)
-	if err != nil {
+	s := &Server{kind: kind, options: options, layout: layout}
+	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
-	s := &Server{kind: kind, options: options, dir: dir, Logs: filepath.Join(dir, "logs")}
+	return s, nil
+}
+
+// start starts what is in the layout. After an error nothing of it is running.
+func (s *Server) start(ctx context.Context) error {
+	if s.options.Log == nil {
+		s.options.Log = io.Discard
+	}
+	installed, err := s.kind.install(ctx, s.options.Log)
+	if err != nil {
+		return err
+	}
+	if s.dir, err = directory(s.kind, s.options.Dir); err != nil {
+		return err
+	}
+	s.Logs = filepath.Join(s.dir, "logs")
 	if err = s.lay(ctx, installed); err == nil {
 		err = s.startAll(ctx)
 	}
 	if err != nil {
 		s.KeepLogs = true // the error names a file there
-		return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 	}
-	sayf(options.Log, "%s serves at %s, process %d, in %s", kind, s.main().address, s.main().cmd.Process.Pid, dir)
-	return s, nil
+	s.URL = s.layout.url(s.kind, s.main().address)
+	sayf(s.options.Log, "%s serves at %s, process %d, in %s", s.kind, s.main().address, s.main().cmd.Process.Pid, s.dir)
+	return nil
 }
 
 // Kill ends the server with SIGKILL and returns when it has ended.
