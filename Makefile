@@ -8,7 +8,7 @@ SERVERS := $(GO) run ./internal/servers/run
 # What runs without servers of brokers.
 SERVERLESS = $$($(GO) list ./... | grep -v -e /internal/servers -e /transport/rabbitmq -e /transport/kafka)
 
-.PHONY: all build quick check test services services-stop crash bench lint clean
+.PHONY: all build quick check test services services-stop crash battery battery-suites simulate mutants bench lint clean
 
 all: build
 
@@ -25,6 +25,7 @@ check: lint ## everything static
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt -w these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
+	$(GO) vet -tags battery ./transport/nats/... ./delivery/deliverytest
 	cd bench && $(GO) vet ./... && $(GO) mod tidy -diff
 	cd interop && $(GO) vet ./... && $(GO) mod tidy -diff
 	$(GO) test -count=1 ./internal/archtest
@@ -41,6 +42,19 @@ services-stop: ## ends them
 
 crash: build ## thirty times kill -9 in the middle of both stories
 	$(GO) run ./internal/crash -rounds 30 -parley bin/parley
+
+battery: ## breaks NETWORK (embedded, nats, rabbitmq, kafka) on purpose for minutes; ARGS=-cluster for three nodes
+	$(GO) run ./internal/battery -network $(or $(NETWORK),embedded) $(ARGS)
+
+simulate: ## many seeded schedules of faults, in simulated time: make simulate N=100000 FIRST=0 DURATION=10m
+	$(GO) test ./delivery/simulate -run TestNoScheduleBreaksAPromise -count=1 -timeout 0 -v -args -n $(or $(N),100000) -first $(or $(FIRST),0) -duration $(or $(DURATION),0)
+
+mutants: ## breaks Parley on purpose, one defect at a time, and runs the check that must notice: make mutants ONLY=name
+	PARLEY_POWER_LOSSES=1 $(SERVERS) exec -- $(GO) run ./internal/mutants -only "$(ONLY)"
+
+battery-suites: ## what the suites of make test leave out: delivery on RabbitMQ and Kafka; power loss, full disks (as root) and clusters on NATS
+	$(GO) test -tags battery -timeout 60m -run 'RabbitMQ|Kafka' ./delivery/deliverytest
+	$(GO) test -tags battery -timeout 30m -run 'PowerLoss|FullDisk|ACluster|ANATSCluster' ./transport/nats
 
 bench: ## the cost of Parley beside the raw thing; exit code 1 where a target is short
 	cd bench && $(GO) run . -suite all -network embedded

@@ -16,7 +16,7 @@ transport/nats          : transport transport/cloudevents  github.com/nats-io/na
 transport/rabbitmq      : transport transport/cloudevents  github.com/rabbitmq/amqp091-go
 transport/kafka         : transport transport/cloudevents  github.com/twmb/franz-go github.com/go-json-experiment/json
 internal/filelock       :
-internal/servers        : internal/filelock
+internal/servers        : internal/filelock  github.com/go-json-experiment/json
 internal/servers/run    : internal/filelock internal/servers  github.com/go-json-experiment/json
 transport/nats/embedded : internal/filelock  github.com/nats-io/nats-server/v2
 transport/fault         : transport
@@ -24,6 +24,7 @@ transport/transporttest : transport  github.com/go-json-experiment/json
 ledger                  : transport  github.com/go-json-experiment/json
 policy                  : transport ledger
 delivery                : transport ledger  github.com/go-json-experiment/json
+delivery/simulate       : transport transport/mem transport/fault ledger delivery
 delivery/deliverytest   : transport transport/transporttest ledger delivery
 operation               : transport ledger
 operation/journaltest   : transport operation
@@ -42,6 +43,8 @@ network                 : transport transport/mem transport/http transport/nats 
                           transport/nats/embedded transport/fault
                           ledger ledger/collector delivery operation store/mem store/sqlite telemetry parley presence
                           github.com/go-json-experiment/json github.com/google/uuid
+conform                 : transport transport/mem transport/nats transport/nats/embedded transport/rabbitmq transport/kafka transport/transporttest
+                          delivery/deliverytest network  github.com/go-json-experiment/json
 examples/testing        : parley
 examples/invoices       : parley network
 examples/outside        : operation parley
@@ -73,9 +76,11 @@ internal/demo           : transport/fault ledger ledger/collector policy parley 
                           examples/shop/shop examples/bank/loans examples/bank/bank  github.com/go-json-experiment/json golang.org/x/sync
 internal/crash          : ledger parley examples/outside examples/shop/storefront examples/shop/shop examples/bank/loans
                           examples/bank/bank internal/demo internal/servers  golang.org/x/sync
-cmd/parley              : transport transport/fault ledger ledger/collector policy parley presence network node
+internal/battery        : transport transport/transporttest transport/nats/embedded delivery parley network internal/servers  github.com/go-json-experiment/json
+cmd/parley              : transport transport/fault transport/transporttest conform ledger ledger/collector policy parley presence network node
                           operation parleyotel examples/company examples/shop/shop examples/bank/bank internal/demo
                           github.com/go-json-experiment/json github.com/spf13/cobra golang.org/x/term
+internal/mutants        :
 internal/archtest       :
 internal/readme         :
 tests                   : github.com/rabbitmq/amqp091-go github.com/twmb/franz-go github.com/nats-io/nats.go go.uber.org/goleak pgregory.net/rapid github.com/rogpeppe/go-internal github.com/cloudevents/sdk-go/v2

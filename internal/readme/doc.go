@@ -1,2 +1,3 @@
-// Package readme holds the test that the README's program is the one that is built and run.
+// Package readme holds the tests that the documents are true: the program of the README is the one that is built and run, and
+// each guarantee names a check that exists.
 package readme
