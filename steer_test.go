@@ -132,12 +132,15 @@ func second[T any](_ T, err error) error { return err }
 func TestStopKeyKeepsWhatFollowsADeadLetterFromItsHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		var mu sync.Mutex
 		var got []string
 		bar := w.client("bar")
 		s, err := parley.NewService(bar, brew.Handle(func(_ context.Context, o order) error {
 			if o.Drink == "sold out" {
 				return parley.Permanent(errors.New("sold out"))
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			got = append(got, o.Table+o.Drink)
 			return nil
 		}, parley.StopKey(), parley.Concurrency(1)))
@@ -152,6 +155,8 @@ func TestStopKeyKeepsWhatFollowsADeadLetterFromItsHandler(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"1tea", "2rum"}) || s.Describe().Subscriptions[0].StoppedKeys != 1 {
 			t.Errorf("handled %v, %+v; want no milk for table 1, whose key is stopped", got, s.Describe().Subscriptions)
@@ -165,6 +170,7 @@ func TestStopKeyKeepsWhatFollowsADeadLetterFromItsHandler(t *testing.T) {
 func TestWhatAHandlerSendsHasTheSameIDsAtEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		var mu sync.Mutex
 		var attempts [][]parley.MessageID
 		handle := func(group string) func(context.Context, order) error {
 			c := w.client(group)
@@ -183,6 +189,8 @@ func TestWhatAHandlerSendsHasTheSameIDsAtEachAttempt(t *testing.T) {
 				if err := errors.Join(err, started, given); err != nil {
 					return err
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				attempts = append(attempts, append(ids, id, run.ID, own))
 				return errors.New("again")
 			}
@@ -196,6 +204,8 @@ func TestWhatAHandlerSendsHasTheSameIDsAtEachAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(attempts) != 3 {
 			t.Fatalf("%d attempts; want 2 of one group and 1 of another", len(attempts))
 		}

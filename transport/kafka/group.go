@@ -17,6 +17,11 @@ import (
 // leaveLimit is how long a group is told that we leave it.
 const leaveLimit = 5 * time.Second
 
+// memberIdle is after how long a group's member gives up a connection that it does not use: within twice that. The client
+// library keeps one for joining alone. Where a firewall has forgotten all of them, the one of the heartbeats is given up
+// after 10 s; to join again on another one that is as silent would take all the time that a hand-over may, and 10 s more.
+const memberIdle = 4 * time.Second
+
 // membership makes the client a member of the group. Only those partitions move that must; what it has of the others goes
 // on meanwhile.
 func (r *receiver) membership() []kgo.Opt {
@@ -26,6 +31,7 @@ func (r *receiver) membership() []kgo.Opt {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(Session),
 		kgo.HeartbeatInterval(heartbeat),
+		kgo.ConnIdleTimeout(memberIdle),
 		kgo.RebalanceTimeout(transport.HandOver + 2*commitLimit), // a partition that others wait for is given up by then
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(r.assigned),

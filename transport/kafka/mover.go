@@ -44,6 +44,8 @@ func (m *mover) run() {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(Session),
 		kgo.HeartbeatInterval(heartbeat),
+		kgo.ConnIdleTimeout(memberIdle),
+		kgo.RebalanceTimeout(answerLimit), // who joins waits so long for a silent member, and cannot leave meanwhile
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(), // what was fetched for one carrier never gets to its successor
 		kgo.KeepControlRecords(),

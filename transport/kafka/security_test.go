@@ -36,7 +36,7 @@ const (
 
 func withUsers() map[string]string {
 	return map[string]string{
-		"listener.security.protocol.map":                       "CLIENTS:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"listener.security.protocol.map":                       "CLIENTS:SASL_PLAINTEXT,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"sasl.enabled.mechanisms":                              "PLAIN,SCRAM-SHA-256",
 		"sasl.mechanism.inter.broker.protocol":                 "PLAIN",
 		"listener.name.clients.scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
@@ -144,7 +144,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	file, pool := certificate(t)
 	s := server(t, map[string]string{
-		"listener.security.protocol.map": "CLIENTS:SSL,CONTROLLER:PLAINTEXT",
+		"listener.security.protocol.map": "CLIENTS:SSL,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"ssl.keystore.type":              "PEM", "ssl.keystore.location": file,
 		"ssl.truststore.type": "PEM", "ssl.truststore.location": file,
 	})

@@ -3,9 +3,7 @@ package kafka_test
 import (
 	"context"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -50,26 +48,12 @@ func target(s *servers.Server) transporttest.Target[transporttest.Site] {
 					return transporttest.Child(ctx, append([]string{"work", address(s), prefix}, args...)...)
 				},
 				Kill: func(ctx context.Context) error { return s.Restart(context.WithoutCancel(ctx)) }, // the next check needs it
-				Wipe: func(ctx context.Context) error {
-					return errors.Join(s.Kill(), wipe(filepath.Join(filepath.Dir(s.Logs), "data")), s.Restart(context.WithoutCancel(ctx)))
-				},
 				Down: func(context.Context) (func(context.Context) error, error) {
 					return func(ctx context.Context) error { return s.Restart(context.WithoutCancel(ctx)) }, s.Kill()
 				},
 			}, stop, nil
 		},
 	}
-}
-
-// wipe leaves of a broker's data what formatting has made.
-func wipe(data string) error {
-	entries, err := os.ReadDir(data)
-	for _, e := range entries {
-		if name := e.Name(); name != "meta.properties" && name != "bootstrap.checkpoint" {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(data, name)))
-		}
-	}
-	return err
 }
 
 func TestKafkaKeepsThePromisesOfABroker(t *testing.T) {

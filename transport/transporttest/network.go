@@ -56,7 +56,7 @@ func inFlightAcrossReconnect(ctx context.Context, s *Scene, site Site) {
 		log.until(ctx, func() bool { return f.sends.Load() >= int64(10*flyers*(round+1)) })
 		if round%2 == 0 {
 			b.deafen()
-			time.Sleep(150 * time.Millisecond) // what is sent now is stored, and never confirmed
+			time.Sleep(deaf) // what is sent now is stored, and never confirmed
 		}
 		if err := b.lose(); err != nil {
 			s.Fatalf("losing a connection: %v", err)
@@ -73,12 +73,15 @@ func inFlightAcrossReconnect(ctx context.Context, s *Scene, site Site) {
 	log.verify(s, "", faults{Duplicates: site.Through == nil, Unordered: true})
 	s.Notef("connection lost %d times, confirmations again within %v: %s; %d sends without a good end, the longest took %v",
 		rounds, slowest.Round(time.Millisecond), log.summary(), f.failed.Load(), time.Duration(f.longest.Load()).Round(time.Millisecond))
-	if f.failed.Load() == 0 {
-		s.Errorf("got every send confirmed although its connection was lost %d times; want some in flight, else nothing was tried", rounds)
+	if f.failed.Load() == 0 && time.Duration(f.longest.Load()) < deaf { // a driver may learn over another one what became of it
+		s.Errorf("got every send confirmed at once although its connection was lost %d times; want some in flight, else nothing was tried", rounds)
 	}
 }
 
-const flyers = 16
+const (
+	flyers = 16
+	deaf   = 150 * time.Millisecond // before some of the losses
+)
 
 // flight is a load of batches that are in flight at any moment.
 type flight struct {

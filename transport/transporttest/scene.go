@@ -96,10 +96,12 @@ func (s *Scene) Address() string {
 	return fmt.Sprintf("%s.n%d", s.prefix, s.names)
 }
 
-// end runs what was deferred. A minute is more than any driver's own patience when it closes.
+// endLimit is for each thing that was deferred: more than any driver's own patience when it closes.
+const endLimit = time.Minute
+
+// end runs what was deferred.
 func (s *Scene) end(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	for {
 		s.mu.Lock()
 		n := len(s.ends)
@@ -110,10 +112,10 @@ func (s *Scene) end(ctx context.Context) {
 		last := s.ends[n-1]
 		s.ends = slices.Delete(s.ends, n-1, n)
 		s.mu.Unlock()
-		if err := last(ctx); err != nil {
-			s.Errorf("ending the check: %v", err)
-		}
+		s.endOne(ctx, last)
 	}
+	ctx, cancel := context.WithTimeout(ctx, endLimit)
+	defer cancel()
 	idle := make(chan struct{})
 	go func() {
 		defer close(idle)
@@ -123,6 +125,14 @@ func (s *Scene) end(ctx context.Context) {
 	case <-idle:
 	case <-ctx.Done():
 		s.Errorf("got something that still runs after everything was closed; want every Receive and Send to end with Close")
+	}
+}
+
+func (s *Scene) endOne(ctx context.Context, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, endLimit)
+	defer cancel()
+	if err := end(ctx); err != nil {
+		s.Errorf("ending the check: %v", err)
 	}
 }
 

@@ -73,7 +73,9 @@ func (o Options) billingService(client *parley.Client, log *outside.Log) []parle
 		log.HandledCommand(ctx)
 		return nil
 	}
-	return []parley.Registration{billing.Charge.Handle(charge, o.Handling()...)}
+	// An order that cannot be paid is given up while the processor is down, for people to see: without this, billing
+	// would pause and let all of them wait.
+	return []parley.Registration{billing.Charge.Handle(charge, append(o.Handling(), parley.NoKillSwitch())...)}
 }
 
 // mailService sends receipts and thanks customers.
