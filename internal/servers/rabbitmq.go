@@ -51,6 +51,7 @@ func (s *Server) layRabbitMQ(_ context.Context, scripts string) error {
 	if err := s.write(map[string]string{
 		".erlang.cookie":  s.layout.id,
 		"rabbitmq.conf":   lines(s.rabbitSettings(), " = "),
+		"advanced.config": rabbitAdvanced,
 		"enabled_plugins": "[].\n",
 	}); err != nil {
 		return err
@@ -79,12 +80,16 @@ func (s *Server) rabbitEnv(names string) []string {
 		"ERL_AFLAGS=-kernel inet_dist_use_interface {127,0,0,1}", // of the node and of rabbitmqctl
 		"RABBITMQ_CONF_ENV_FILE="+os.DevNull,
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(s.dir, "rabbitmq.conf"),
-		"RABBITMQ_ADVANCED_CONFIG_FILE="+filepath.Join(s.dir, "advanced.config"), // there is none
+		"RABBITMQ_ADVANCED_CONFIG_FILE="+filepath.Join(s.dir, "advanced.config"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(s.dir, "enabled_plugins"),
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(s.dir, "data"),
 		"RABBITMQ_LOG_BASE="+s.Logs,
 	)
 }
+
+// rabbitAdvanced is what rabbitmq.conf has no words for: the server tries every 10 s, and not every 3 minutes, to move on a
+// message whose time was over while it did not know yet, as it had just started, where to.
+const rabbitAdvanced = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}].\n"
 
 func (s *Server) rabbitSettings() map[string]string {
 	settings := map[string]string{

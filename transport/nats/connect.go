@@ -24,7 +24,7 @@ func (b *Broker) connect(ctx context.Context) error {
 		natsio.CustomReconnectDelay(pause),
 		natsio.FlusherTimeout(writeLimit),
 		natsio.ReconnectOnFlusherError(), // what was not written must not be missing without a word
-		natsio.PingInterval(10 * time.Second),
+		natsio.PingInterval(5 * time.Second),
 		natsio.MaxPingsOutstanding(2),
 		natsio.DisconnectErrHandler(func(*natsio.Conn, error) { b.confirms.lost() }),
 		natsio.ReconnectErrHandler(func(_ *natsio.Conn, err error) { b.apart.Store(&err) }),
