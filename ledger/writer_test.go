@@ -232,6 +232,31 @@ func TestWhatWaitsIsBoundedAndCountedWhenItOverflows(t *testing.T) {
 	})
 }
 
+func TestWhatIsDroppedBetweenTwoBatchesShowsAsAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{maxBytes: 16 << 10}
+		w := NewWriter(s, "p")
+		w.Record(note("before"), nil)
+		time.Sleep(time.Second)
+		w.Record(Transition{Kind: Failed, ID: "too large", Key: strings.Repeat("k", 20<<10)}, nil)
+		time.Sleep(time.Second)
+		w.Record(note("after"), nil)
+		if err := w.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, d := w.Stats(); d != 1 {
+			t.Fatalf("dropped %d; want the one that fits into no batch", d)
+		}
+		x := NewIndex(0)
+		for _, b := range s.batches() {
+			x.Add(b)
+		}
+		if x.Totals().Missing == 0 {
+			t.Errorf("numbers %v show no gap; want one, as something was dropped between two batches", numbers(s.batches()))
+		}
+	})
+}
+
 func TestBatchesKeepTheBrokersLimitAndLongTextIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{maxBytes: 16 << 10}

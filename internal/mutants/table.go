@@ -75,7 +75,7 @@ var mutants = []mutant{
 	{
 		name: "gap-unseen", defect: "the numbers of a process's batches hide that it dropped something",
 		file: "ledger/writer.go", before: "\tif w.skip {\n\t\tw.number++\n", after: "\tif w.skip {\n",
-		dir: "ledger", check: "TestWhatWaitsIsBoundedAndCountedWhenItOverflows",
+		dir: "ledger", check: "TestWhatIsDroppedBetweenTwoBatchesShowsAsAGap",
 	},
 	{
 		name: "recorded-before-stored", defect: "the ledger confirms what it has not stored yet",
