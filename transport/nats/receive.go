@@ -12,8 +12,7 @@ import (
 
 const defaultCredit = 256
 
-// Receive implements [transport.Broker]. It declares r.Channel if that has not happened. A Queue has one group,
-// whatever r.Group says.
+// Receive implements [transport.Broker]. It declares r.Channel if that has not happened.
 func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
 	if err := b.begin(); err != nil {
 		return err

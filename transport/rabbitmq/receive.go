@@ -10,8 +10,8 @@ import (
 
 const defaultCredit = 256
 
-// Receive implements [transport.Broker]. It declares r.Channel if that has not happened. A Queue has one group,
-// whatever r.Group says, and on a Topic r.From is ignored: nothing is kept for a group that does not exist.
+// Receive implements [transport.Broker]. It declares r.Channel if that has not happened. On a Topic
+// r.From is ignored: nothing is kept for a group that does not exist.
 func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
 	if err := b.begin(); err != nil {
 		return err
