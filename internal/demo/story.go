@@ -26,8 +26,8 @@ const (
 )
 
 const (
-	// startLimit is for the processes to be there, also on a machine with much else to do.
-	startLimit = 2 * time.Minute
+	// startLimit is for the processes to be there, also on a busy machine, or once a broker that is away has come back.
+	startLimit = 5 * time.Minute
 	// drainLimit is for what was ordered to be done, and for what somebody who was killed had taken to come back.
 	drainLimit = 60 * time.Second
 	// glance is between two looks at the network.
