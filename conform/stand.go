@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/mem"
@@ -135,38 +134,7 @@ func inMemory() *stand {
 			2:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
 			22: "what is returned comes again at once, as the package says: nothing but this process would be spared by a pause",
 		},
-		site: func() transporttest.Site {
-			fabric := mem.New()
-			var mu sync.Mutex
-			processes := make(map[transport.Broker]*mem.Process)
-			return transporttest.Site{
-				Open: func(context.Context) (transport.Broker, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					x := fabric.Process(fmt.Sprintf("p%d", len(processes)))
-					processes[x.Broker()] = x
-					return x.Broker(), nil
-				},
-				Crash: func(b transport.Broker) error {
-					mu.Lock()
-					defer mu.Unlock()
-					processes[b].Kill()
-					return nil
-				},
-				Kill: func(context.Context) error {
-					fabric.Stop()
-					fabric.Start()
-					return nil
-				},
-				Down: func(context.Context) (func(context.Context) error, error) {
-					fabric.Stop()
-					return func(context.Context) error {
-						fabric.Start()
-						return nil
-					}, nil
-				},
-			}
-		},
-		end: func(context.Context, []transport.Route) error { return nil },
+		site: func() transporttest.Site { return transporttest.Memory(mem.New(), nil) },
+		end:  func(context.Context, []transport.Route) error { return nil },
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -38,22 +37,7 @@ func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transp
 		Name:    "mem",
 		Virtual: true,
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
-			fabric := mem.New()
-			var names atomic.Int32
-			return transporttest.Site{
-				Open: func(context.Context) (transport.Broker, error) {
-					b := fabric.Process(fmt.Sprintf("p%d", names.Add(1))).Broker()
-					if wrap != nil {
-						return wrap(b), nil
-					}
-					return b, nil
-				},
-				Kill: func(context.Context) error { // its memory stays, as the fabric's promise is about no more
-					fabric.Stop()
-					fabric.Start()
-					return nil
-				},
-			}, nil, nil
+			return transporttest.Memory(mem.New(), wrap), nil, nil // its memory stays when it is killed: the fabric promises no more
 		},
 	}
 }

@@ -20,7 +20,7 @@ internal/servers        : internal/filelock  github.com/go-json-experiment/json
 internal/servers/run    : internal/filelock internal/servers  github.com/go-json-experiment/json
 transport/nats/embedded : internal/filelock  github.com/nats-io/nats-server/v2
 transport/fault         : transport
-transport/transporttest : transport  github.com/go-json-experiment/json
+transport/transporttest : transport transport/mem  github.com/go-json-experiment/json
 ledger                  : transport  github.com/go-json-experiment/json
 policy                  : transport ledger
 delivery                : transport ledger  github.com/go-json-experiment/json

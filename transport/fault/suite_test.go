@@ -3,7 +3,6 @@ package fault_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -39,38 +38,11 @@ func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
 					42: "the broker inside has no users",
 				},
 				Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
-					inj, fabric := fault.New(), mem.New()
+					inj := fault.New()
 					set(t, inj, rules)
-					var mu sync.Mutex
-					processes := map[transport.Broker]*mem.Process{}
-					return transporttest.Site{
-						Open: func(context.Context) (transport.Broker, error) {
-							mu.Lock()
-							defer mu.Unlock()
-							p := fabric.Process(fmt.Sprintf("p%d", len(processes)))
-							b := &operated{inj.Broker(p.Broker(), "tested"), p.Broker()}
-							processes[b] = p
-							return b, nil
-						},
-						Crash: func(b transport.Broker) error {
-							mu.Lock()
-							defer mu.Unlock()
-							processes[b].Kill()
-							return nil
-						},
-						Kill: func(context.Context) error {
-							fabric.Stop()
-							fabric.Start()
-							return nil
-						},
-						Down: func(context.Context) (func(context.Context) error, error) {
-							fabric.Stop()
-							return func(context.Context) error {
-								fabric.Start()
-								return nil
-							}, nil
-						},
-					}, nil, nil
+					return transporttest.Memory(mem.New(), func(b *mem.Broker) transport.Broker {
+						return &operated{inj.Broker(b, "tested"), b}
+					}), nil, nil
 				},
 			}, transporttest.Options{})
 			if err := transporttest.Errors(results); err != nil {

@@ -3,7 +3,6 @@ package transporttest_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,40 +27,7 @@ func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transp
 			42: "there are no users: who has the fabric may do everything",
 		},
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
-			fabric := mem.New()
-			var mu sync.Mutex
-			processes := make(map[transport.Broker]*mem.Process)
-			return transporttest.Site{
-				Open: func(context.Context) (transport.Broker, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					p := fabric.Process(fmt.Sprintf("p%d", len(processes)))
-					var b transport.Broker = p.Broker()
-					if wrap != nil {
-						b = wrap(p.Broker())
-					}
-					processes[b] = p
-					return b, nil
-				},
-				Crash: func(b transport.Broker) error {
-					mu.Lock()
-					defer mu.Unlock()
-					processes[b].Kill()
-					return nil
-				},
-				Kill: func(context.Context) error {
-					fabric.Stop()
-					fabric.Start()
-					return nil
-				},
-				Down: func(context.Context) (func(context.Context) error, error) {
-					fabric.Stop()
-					return func(context.Context) error {
-						fabric.Start()
-						return nil
-					}, nil
-				},
-			}, nil, nil
+			return transporttest.Memory(mem.New(), wrap), nil, nil
 		},
 	}
 }
