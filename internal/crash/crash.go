@@ -126,7 +126,10 @@ func (d *disturber) run(ctx context.Context, cast *demo.Cast, net *parley.Networ
 		return
 	}
 	began := time.Now()
-	waits := waits{client: client}
+	waits := waits{client: client, limit: waitLimit}
+	if d.server != nil {
+		waits.limit += d.server.away
+	}
 	for i, r := range d.plan {
 		pause(ctx, r.at-time.Since(began))
 		if ctx.Err() != nil {

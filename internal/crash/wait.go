@@ -19,7 +19,7 @@ import (
 const (
 	// waitLimit is for the wait of an operation that was under way when somebody was killed, maybe again and again. A loan
 	// may have to ask its lenders again and again, or be signed late, and its owner be stopped for a tenth of the story; a
-	// server that was killed is away for up to 15 s each time.
+	// server that was killed needs up to 15 s to start each time. How long it stays away comes on top.
 	waitLimit = 4 * time.Minute
 	// watched is how many operations are waited for over each kill.
 	watched = 16
@@ -28,6 +28,7 @@ const (
 // waits are those for operations that are under way.
 type waits struct {
 	client  *parley.Client
+	limit   time.Duration
 	waiting errgroup.Group
 	begun   int
 
@@ -49,7 +50,7 @@ func (w *waits) begin(ctx context.Context, cast *demo.Cast) error {
 		}
 		w.begun++
 		w.waiting.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, waitLimit)
+			ctx, cancel := context.WithTimeout(ctx, w.limit)
 			defer cancel()
 			err := waitFor(ctx, w.client, x)
 			w.mu.Lock()

@@ -20,7 +20,7 @@ type Case struct {
 const (
 	small = 8_000_00  // cents
 	large = 25_000_00 // somebody has to sign
-	days  = 120       // seconds; what these are in a story of a minute
+	days  = 600       // seconds; what these are in a story of minutes, in which a broker may be away for three
 	soon  = 3
 )
 
