@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/parley-io/parley/delivery"
 	"github.com/parley-io/parley/ledger"
@@ -32,7 +33,7 @@ type Client struct {
 	static    map[string][]string
 
 	mu       sync.Mutex
-	declared map[string]bool
+	declared map[string]*declaration
 }
 
 // ClientOption is an option of [NewClient].
@@ -60,7 +61,7 @@ func WithPeer(service, url string) ClientOption {
 func NewClient(name string, n *Network, options ...ClientOption) (*Client, error) {
 	c := &Client{
 		name: name, instance: name + "-" + newID()[24:], net: n, log: slog.Default(),
-		static: staticPeers(os.Environ()), declared: make(map[string]bool),
+		static: staticPeers(os.Environ()), declared: make(map[string]*declaration),
 	}
 	var errs []error
 	if err := transport.CheckGroup(name); err != nil {
@@ -178,15 +179,29 @@ func (c *Client) recordAccepted(style Style, e *transport.Envelope, r transport.
 	c.recorder.Record(t, nil)
 }
 
-// declare makes sure that a channel exists, once per client.
+// declaration is that of one channel by a client.
+type declaration struct {
+	turn chan struct{} // has room for who makes it
+	made atomic.Bool
+}
+
+// declare makes sure that a channel exists, once per client: of many who begin to send at the same time, one declares it,
+// and the others wait for that.
 func (c *Client) declare(ctx context.Context, channel transport.Channel) error {
 	if c.broker == nil {
 		return fmt.Errorf("%w: the network %s has no broker", transport.ErrRefused, c.net.Name)
 	}
-	c.mu.Lock()
-	known := c.declared[channel.Address]
-	c.mu.Unlock()
-	if known {
+	d := c.declaration(channel.Address)
+	if d.made.Load() {
+		return nil
+	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: its channel is not declared yet: %w", transport.ErrNotSent, context.Cause(ctx))
+	}
+	if d.made.Load() {
 		return nil
 	}
 	if err := delivery.Declare(ctx, c.broker, []transport.Channel{channel}); err != nil {
@@ -195,10 +210,19 @@ func (c *Client) declare(ctx context.Context, channel transport.Channel) error {
 		}
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 	}
-	c.mu.Lock()
-	c.declared[channel.Address] = true
-	c.mu.Unlock()
+	d.made.Store(true)
 	return nil
+}
+
+func (c *Client) declaration(address string) *declaration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.declared[address]
+	if d == nil {
+		d = &declaration{turn: make(chan struct{}, 1)}
+		c.declared[address] = d
+	}
+	return d
 }
 
 // call sends a request to one of the peers that answer its address.

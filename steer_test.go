@@ -112,7 +112,8 @@ func TestAServiceWhoseCalleeIsAwayPausesAndGoesOn(t *testing.T) {
 			}
 		}
 		time.Sleep(5 * time.Second)
-		d, err := parley.DescribeInstance(t.Context(), guest, w.directory.Instances()[0])
+		instance := w.directory.Instances()[0] // the only one so far
+		d, err := parley.DescribeInstance(t.Context(), guest, instance)
 		if err != nil || !d.Subscriptions[0].Paused || d.Subscriptions[1].Paused || !strings.Contains(d.Subscriptions[0].Because, "dependency is down") {
 			t.Errorf("with its callee away: %+v, %v; want the commands paused, and the events, which fail otherwise, not", d.Subscriptions, err)
 		}
@@ -121,7 +122,7 @@ func TestAServiceWhoseCalleeIsAwayPausesAndGoesOn(t *testing.T) {
 		if text := log.String(); handled.Load() != 50 || !strings.Contains(text, "a subscription is paused") || !strings.Contains(text, "a subscription goes on") {
 			t.Errorf("%d handled, logged %s; want all 50, the pause and its end", handled.Load(), text)
 		}
-		if d, err = parley.DescribeInstance(t.Context(), guest, w.directory.Instances()[0]); err != nil || d.Subscriptions[0].Paused || d.Subscriptions[0].Dead != 0 {
+		if d, err = parley.DescribeInstance(t.Context(), guest, instance); err != nil || d.Subscriptions[0].Paused || d.Subscriptions[0].Dead != 0 {
 			t.Errorf("with its callee back: %+v, %v; want it to go on, no dead letter", d.Subscriptions, err)
 		}
 	})
