@@ -60,11 +60,14 @@ func MessageFrom(ctx context.Context) (Message, bool) {
 	if !ok {
 		return Message{}, false
 	}
+	return messageOf(e.Envelope), true
+}
+
+func messageOf(e *transport.Envelope) Message {
 	return Message{
-		ID: MessageID(e.ID), Address: e.Address, Source: e.Source, Key: e.Key,
-		Correlation: MessageID(story(e.Envelope)), Causation: MessageID(e.Causation),
-		Attempt: max(e.Attempt, 1), Time: e.Time, Headers: e.Headers,
-	}, true
+		ID: MessageID(e.ID), Address: e.Address, Source: e.Source, Key: e.Key, Correlation: MessageID(story(e)),
+		Causation: MessageID(e.Causation), Attempt: max(e.Attempt, 1), Time: e.Time, Headers: e.Headers,
+	}
 }
 
 func withMessage(ctx context.Context, h *handling) context.Context {

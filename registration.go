@@ -113,6 +113,24 @@ type subscribeOption func(*receiving)
 
 func (f subscribeOption) subscribe(r *receiving) { f(r) }
 
+// ReadOption is an option of [Event.Read].
+type ReadOption interface{ read(r *transport.Route) }
+
+// FromOption is an option of [Event.Subscribe] and of [Event.Read].
+type FromOption interface {
+	SubscribeOption
+	ReadOption
+}
+
+type fromOption transport.Position
+
+func (o fromOption) subscribe(r *receiving)  { r.from = transport.Position(o) }
+func (o fromOption) read(r *transport.Route) { r.From = transport.Position(o) }
+
+type untilOption transport.Position
+
+func (o untilOption) read(r *transport.Route) { r.Until = transport.Position(o) }
+
 // Concurrency is how many messages a handler works on at once in one process; the default is 16. Messages of one key
 // never run at once, whatever it is.
 func Concurrency(n int) ReceiveOption {
@@ -156,17 +174,22 @@ func StopKey() ReceiveOption { return receiveOption(func(r *receiving) { r.stopK
 // [net.OpError].
 func NoKillSwitch() ReceiveOption { return receiveOption(func(r *receiving) { r.noKillSwitch = true }) }
 
-// From is where a new group begins in an event with the [Stream] option: FromStart(), FromTime(t); without it, a new
-// group gets what is published from now on. A group that exists goes on where it was.
-func From(p transport.Position) SubscribeOption {
-	return subscribeOption(func(r *receiving) { r.from = p })
-}
+// From is where a new group, or a Read, begins in an event with the [Stream] option: [FromStart], [FromTime], or the
+// position of a message; without it, with what is published from now on. A group that exists goes on where it was.
+func From(p transport.Position) FromOption { return fromOption(p) }
 
 // FromStart is the oldest message that is kept.
-func FromStart() SubscribeOption { return From(transport.Position{Start: true}) }
+func FromStart() FromOption { return From(transport.Position{Start: true}) }
 
 // FromTime is the first message accepted at or after t.
-func FromTime(t time.Time) SubscribeOption { return From(transport.Position{Time: t}) }
+func FromTime(t time.Time) FromOption { return From(transport.Position{Time: t}) }
+
+// Until is where a Read ends: before the message at p.
+func Until(p transport.Position) ReadOption { return untilOption(p) }
+
+// UntilTime ends a Read before the first message accepted at or after t, by the clock of the broker. A t that has passed
+// means, at the most, what is stored when the Read begins; one to come is waited for.
+func UntilTime(t time.Time) ReadOption { return Until(transport.Position{Time: t}) }
 
 // Only subscribes to those events for which want is true; the others are recorded as filtered. T must be the event's.
 func Only[T any](want func(T) bool) SubscribeOption {
