@@ -17,7 +17,7 @@ type scenario struct {
 // scenarios are all of them, in the order in which they are run.
 func scenarios() []scenario {
 	return []scenario{
-		{name: "kill", what: "kill -9 of the broker every 2.5 s under 2,000 messages/s", single: true, play: killBroker},
+		{name: "kill", what: "kill -9 of the broker after 2.5 s each time, under 2,000 messages/s", single: true, play: killBroker},
 		{name: "clients", what: "kill -9 and SIGSTOP of publishers and handlers at random under 1,000 messages/s", play: disturbClients},
 		{name: "order", what: "processes that handle leave, join, are killed and frozen; order by key", play: keepOrder},
 		{name: "network", what: "silent, reset, one-way, slow, flapping between clients and broker", proxied: true, single: true, play: breakNetwork},
