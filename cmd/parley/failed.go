@@ -16,7 +16,7 @@ import (
 
 func newFailedCommand(a *app) *cobra.Command {
 	list := newFailedListCommand(a)
-	c := group("failed", "Show what could not be handled, and try it again", list, newFailedShowCommand(a), newFailedRedriveCommand(a))
+	c := group("failed", "Show what could not be handled, and try it again", list, newFailedShowCommand(a), newFailedRedriveCommand(a), newFailedReleaseCommand(a))
 	c.Long = "failed alone is the same as failed list."
 	c.RunE = list.RunE
 	return c
