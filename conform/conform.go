@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type Options struct {
 	URL string
 	// Full is for the counts of the whole list, such as 50 kills instead of 5.
 	Full bool
+	// Seed decides at which moments faults come, and the like; 0 = one that the run chooses. Its replays name it.
+	Seed uint64
 	// Checks are the numbers of those to run; nil = all. A number that several suites have means each of them.
 	Checks []int
 	// Progress, if not nil, hears of each check before and after it is tried, from the goroutine of Run.
@@ -59,6 +62,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err = errors.Join(err, checkNumbers(o.Checks)); err != nil {
 		return nil, fmt.Errorf("conform: %w", err)
 	}
+	if o.Seed == 0 {
+		o.Seed = 1 + rand.Uint64N(1_000_000)
+	}
 	t, err := newTraffic(time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("conform: %w", err)
@@ -68,7 +74,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("conform: open %s: %w", p.name, errors.Join(p.discreet(err), t.end()))
 	}
 	r := &run{options: o, place: p, stand: s, traffic: t, report: &Report{
-		Broker: p.name, Prefix: p.prefix, Full: o.Full, Began: t.began, Features: featuresOf(s.features),
+		Broker: p.name, Prefix: p.prefix, Full: o.Full, Seed: o.Seed, Began: t.began, Features: featuresOf(s.features),
 	}}
 	r.try(ctx)
 	r.tidy(ctx)
@@ -135,7 +141,7 @@ func (r *run) one(ctx context.Context, p promise, c *Check) {
 		},
 	}
 	r.traffic.open(*c)
-	x := transporttest.Suite[transporttest.Site]{p}.Results(ctx, target, transporttest.Options{Full: r.options.Full})[0]
+	x := transporttest.Suite[transporttest.Site]{p}.Results(ctx, target, transporttest.Options{Full: r.options.Full, Seed: r.options.Seed})[0]
 	c.Messages = r.traffic.close()
 	c.Outcome, c.Detail, c.Notes, c.Took = x.Outcome, r.place.hide(x.Detail), r.place.hide(x.Notes), Milliseconds(x.Took.Milliseconds())
 	switch {

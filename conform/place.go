@@ -94,7 +94,7 @@ func readURL(raw string) place {
 
 // replay is the command that tries one check again.
 func (p place) replay(o Options, number int) string {
-	command := fmt.Sprintf("parley conform '%s' --checks %d", p.name, number)
+	command := fmt.Sprintf("parley conform '%s' --checks %d --seed %d", p.name, number, o.Seed)
 	if o.Full {
 		command += " --full"
 	}

@@ -12,6 +12,7 @@ type Report struct {
 	Broker   string       `json:"broker"` // the URL, without user and password
 	Prefix   string       `json:"prefix"` // under which the run worked
 	Full     bool         `json:"full"`
+	Seed     uint64       `json:"seed"`
 	Began    time.Time    `json:"began"`
 	Took     Milliseconds `json:"took_ms"`
 	Stopped  string       `json:"stopped,omitzero"` // why the run ended before its last check; "" = it did not

@@ -35,7 +35,7 @@ func tried(t *testing.T, p place, site func() transporttest.Site, patience time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{options: Options{Checks: checks, Full: true}, place: p, traffic: traffic, report: &Report{Broker: p.name, Prefix: p.prefix, Began: traffic.began},
+	r := &run{options: Options{Checks: checks, Full: true, Seed: 9}, place: p, traffic: traffic, report: &Report{Broker: p.name, Prefix: p.prefix, Began: traffic.began},
 		stand: &stand{site: site, end: func(context.Context, []transport.Route) error { return errors.New("the door is closed to " + p.secret) }}}
 	r.try(ctx)
 	r.tidy(ctx)
@@ -62,14 +62,14 @@ func TestABrokenPromiseIsReportedWithTheCommandThatTriesItAgain(t *testing.T) {
 	if c.Outcome != transporttest.Failed || !r.Failed() || c.Detail == "" {
 		t.Fatalf("got %s, failed %v, %q; want a failure with what was got and wanted", c.Outcome, r.Failed(), c.Detail)
 	}
-	if want := "parley conform 'nats://xxxxx@127.0.0.1:4222?prefix=try' --checks 7 --full"; c.Replay != want {
+	if want := "parley conform 'nats://xxxxx@127.0.0.1:4222?prefix=try' --checks 7 --seed 9 --full"; c.Replay != want {
 		t.Errorf("Replay = %s; want %s", c.Replay, want)
 	}
 	if want := "the door is closed to xxxxx"; r.Left != want {
 		t.Errorf("Left = %s; want %s", r.Left, want)
 	}
 	text := render(t, r)
-	for _, want := range []string{"1 of 1 promises broken", "--checks 7 --full", "Something is left behind", c.Detail[:20]} {
+	for _, want := range []string{"1 of 1 promises broken", "--checks 7 --seed 9 --full", "Something is left behind", c.Detail[:20]} {
 		if !strings.Contains(text, strings.NewReplacer("'", "&#39;", `"`, "&#34;").Replace(want)) {
 			t.Errorf("the page has no %q; want it", want)
 		}

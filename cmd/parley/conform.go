@@ -47,6 +47,7 @@ The exit code is 1 if a promise is broken or something is left behind, and 2 for
 	}
 	c.Flags().StringSliceVar(&numbers, "checks", nil, "`numbers` of the checks to run, joined by commas (default: all)")
 	c.Flags().BoolVar(&o.Full, "full", false, "as often as the whole list wants, such as 50 kills instead of 5")
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, "`number` that decides when faults come (default: a new one; the replay of a failure names it)")
 	c.Flags().StringVar(&report, "report", "", "`file` for a report to look at in a browser")
 	return c
 }
