@@ -78,4 +78,9 @@
 //
 // A verb's error is an [*Error]; its Code says what went wrong, and its NotSent whether it certainly had no effect.
 // Messages are delivered at least once: handlers must tolerate to see one again after a crash.
+//
+// An event with the [Stream] option is kept. A new group may begin in its past ([FromStart], [FromTime]), and anybody reads
+// a range of it without a group and without disturbing one:
+//
+//	for sold, err := range orders.Sold.Read(ctx, client, parley.FromTime(monday), parley.UntilTime(tuesday)) {
 package parley
