@@ -15,7 +15,8 @@ type judged struct {
 	duplicates, besides            int      // all of them, explained ones too
 	unknown                        int      // messages whose sender was not told what became of them
 	latency, confirmation          []time.Duration
-	lateness                       []time.Duration // of scheduled messages, but for those due in a fault or until all must go on again
+	lateness                       []time.Duration // of scheduled messages, but for those due while nothing flowed
+	settled                        []time.Duration // of them, those due when a broker's return was resumeLimit ago, or later
 	latest                         time.Duration   // of all of them
 }
 
@@ -37,7 +38,7 @@ func (b *book) judge(ordered bool) judged {
 			b.judgeBeside(l, &j)
 		}
 	}
-	for _, all := range [][]time.Duration{j.latency, j.confirmation, j.lateness} {
+	for _, all := range [][]time.Duration{j.latency, j.confirmation, j.lateness, j.settled} {
 		slices.Sort(all)
 	}
 	return j
@@ -74,8 +75,11 @@ func (b *book) judgeEntries(l *lane, j *judged) {
 		}
 		late := time.Duration(x.at - max(e.due, e.stored))
 		j.latest = max(j.latest, late)
-		if b.cause(nil, e.due, x.at, resumeLimit) == "" {
+		if b.cause(nil, e.due, e.due, 0) == "" {
 			j.lateness = append(j.lateness, late)
+		}
+		if b.cause(nil, e.due, x.at, resumeLimit) == "" {
+			j.settled = append(j.settled, late)
 		}
 	}
 }
