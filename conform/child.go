@@ -46,7 +46,7 @@ func serve(ctx context.Context, dir, token, listen string) error {
 
 // child is a process that does a check's work on a connection of its own.
 func (p place) child(ctx context.Context, args []string) *exec.Cmd {
-	return transporttest.Child(ctx, append([]string{roleWork, p.url, p.prefix}, args...)...)
+	return transporttest.Child(ctx, append([]string{roleWork, p.url, p.Prefix()}, args...)...)
 }
 
 // work does what a check wants done, noting the traffic in the file that the environment names.
@@ -57,7 +57,7 @@ func work(ctx context.Context, url, prefix string, args []string) error {
 	}
 	b, err := p.open(ctx)
 	if err != nil {
-		return p.discreet(err)
+		return err
 	}
 	name := os.Getenv(diaryVariable)
 	if name == "" {

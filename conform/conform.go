@@ -71,10 +71,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	s, err := p.stand(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("conform: open %s: %w", p.name, errors.Join(p.discreet(err), t.end()))
+		return nil, fmt.Errorf("conform: open %s: %w", p, errors.Join(p.Discreet(err), t.end()))
 	}
 	r := &run{options: o, place: p, stand: s, traffic: t, report: &Report{
-		Broker: p.name, Prefix: p.prefix, Full: o.Full, Seed: o.Seed, Began: t.began, Features: featuresOf(s.features),
+		Broker: p.String(), Prefix: p.Prefix(), Full: o.Full, Seed: o.Seed, Began: t.began, Features: featuresOf(s.features),
 	}}
 	r.try(ctx)
 	r.tidy(ctx)
@@ -135,7 +135,7 @@ func (r *run) try(ctx context.Context) {
 // one tries a check. One that was cut short says nothing about the broker.
 func (r *run) one(ctx context.Context, p promise, c *Check) {
 	target := transporttest.Target[transporttest.Site]{
-		Name: r.place.name, Declared: r.stand.declared,
+		Name: r.place.String(), Declared: r.stand.declared,
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 			return r.traffic.watch(r.stand.site()), nil, nil
 		},
@@ -143,7 +143,7 @@ func (r *run) one(ctx context.Context, p promise, c *Check) {
 	r.traffic.open(*c)
 	x := transporttest.Suite[transporttest.Site]{p}.Results(ctx, target, transporttest.Options{Full: r.options.Full, Seed: r.options.Seed})[0]
 	c.Messages = r.traffic.close()
-	c.Outcome, c.Detail, c.Notes, c.Took = x.Outcome, r.place.hide(x.Detail), r.place.hide(x.Notes), Milliseconds(x.Took.Milliseconds())
+	c.Outcome, c.Detail, c.Notes, c.Took = x.Outcome, r.place.Hide(x.Detail), r.place.Hide(x.Notes), Milliseconds(x.Took.Milliseconds())
 	switch {
 	case c.Outcome != transporttest.Failed:
 	case ctx.Err() != nil:
@@ -158,7 +158,7 @@ func (r *run) tidy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyLimit)
 	defer cancel()
 	if err := errors.Join(r.stand.end(ctx, r.traffic.routes()), r.traffic.end()); err != nil {
-		r.report.Left = r.place.discreet(err).Error()
+		r.report.Left = r.place.Discreet(err).Error()
 	}
 }
 

@@ -35,8 +35,8 @@ func tried(t *testing.T, p place, site func() transporttest.Site, patience time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{options: Options{Checks: checks, Full: true, Seed: 9}, place: p, traffic: traffic, report: &Report{Broker: p.name, Prefix: p.prefix, Began: traffic.began},
-		stand: &stand{site: site, end: func(context.Context, []transport.Route) error { return errors.New("the door is closed to " + p.secret) }}}
+	r := &run{options: Options{Checks: checks, Full: true, Seed: 9}, place: p, traffic: traffic, report: &Report{Broker: p.String(), Prefix: p.Prefix(), Began: traffic.began},
+		stand: &stand{site: site, end: func(context.Context, []transport.Route) error { return errors.New("the door is closed to s/cret") }}}
 	r.try(ctx)
 	r.tidy(ctx)
 	return r.report

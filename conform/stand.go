@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -34,7 +35,7 @@ type remover interface {
 func (p place) stand(ctx context.Context) (*stand, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, openLimit, fmt.Errorf("gave up after %v", openLimit))
 	defer cancel()
-	switch p.scheme {
+	switch p.Scheme() {
 	case "mem":
 		return inMemory(), nil
 	case "embedded":
@@ -53,9 +54,10 @@ func (p place) elsewhere(ctx context.Context) (*stand, error) {
 		Open:    p.open,
 		Command: func(ctx context.Context, args ...string) *exec.Cmd { return p.child(ctx, args) },
 	}
-	if p.redirected() {
+	if _, ok := p.Through(nil); ok {
 		site.Through = func(ctx context.Context, via func(string) string) (transport.Broker, error) {
-			return p.through(via).open(ctx)
+			there, _ := p.Through(via)
+			return there.Open(ctx, "conform")
 		}
 	}
 	s := &stand{features: b.Features(), site: func() transporttest.Site { return site }, end: p.remove}
@@ -66,7 +68,7 @@ func (p place) elsewhere(ctx context.Context) (*stand, error) {
 func (p place) remove(ctx context.Context, known []transport.Route) error {
 	b, err := p.open(ctx)
 	if err != nil {
-		return fmt.Errorf("what was made under the prefix %s is left there: %w", p.prefix, err)
+		return fmt.Errorf("what was made under the prefix %s is left there: %w", p.Prefix(), err)
 	}
 	if r, ok := b.(remover); ok {
 		err = r.RemoveAll(ctx, known)
@@ -92,7 +94,7 @@ func (p place) embedded(ctx context.Context) (*stand, error) {
 		}
 		return errors.Join(err, os.RemoveAll(dir))
 	}
-	there, err := locate(strings.Replace(d.Address, "://", "://"+token+"@", 1)+"?survives=power", p.prefix)
+	there, err := locate(strings.Replace(d.Address, "://", "://"+token+"@", 1)+"?survives=power", p.Prefix())
 	if err != nil {
 		return nil, errors.Join(err, end(ctx, nil))
 	}
@@ -112,14 +114,11 @@ func (p place) embedded(ctx context.Context) (*stand, error) {
 
 // directory makes one for the data, on the disk that the URL names, else where this process is.
 func (p place) directory() (string, error) {
-	parent := p.dir
-	if parent == "" {
-		parent = "."
-	}
+	parent := cmp.Or(p.Directory(), ".")
 	if err := os.MkdirAll(parent, 0o750); err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(parent, p.prefix+"-")
+	dir, err := os.MkdirTemp(parent, p.Prefix()+"-")
 	if err != nil {
 		return "", err
 	}

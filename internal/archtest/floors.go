@@ -43,8 +43,7 @@ network                 : transport transport/mem transport/http transport/nats 
                           transport/nats/embedded transport/fault
                           ledger ledger/collector delivery operation store/mem store/sqlite telemetry parley presence
                           github.com/go-json-experiment/json github.com/google/uuid
-conform                 : transport transport/mem transport/nats transport/nats/embedded transport/rabbitmq transport/kafka transport/transporttest
-                          delivery/deliverytest network  github.com/go-json-experiment/json
+conform                 : transport transport/mem transport/nats/embedded transport/transporttest delivery/deliverytest network  github.com/go-json-experiment/json
 examples/testing        : parley
 examples/invoices       : parley network
 examples/outside        : operation parley
@@ -77,7 +76,7 @@ internal/demo           : transport/fault ledger ledger/collector policy parley 
 internal/crash          : ledger parley examples/outside examples/shop/storefront examples/shop/shop examples/bank/loans
                           examples/bank/bank internal/demo internal/servers  golang.org/x/sync
 internal/battery        : transport transport/transporttest transport/nats/embedded delivery parley network internal/servers  github.com/go-json-experiment/json
-cmd/parley              : transport transport/fault transport/transporttest conform ledger ledger/collector policy parley presence network node
+cmd/parley              : transport transport/fault transport/transporttest conform delivery ledger ledger/collector policy parley presence network node
                           operation parleyotel examples/company examples/shop/shop examples/bank/bank internal/demo
                           github.com/go-json-experiment/json github.com/spf13/cobra golang.org/x/term
 internal/mutants        :
