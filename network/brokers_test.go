@@ -48,6 +48,7 @@ func story(t *testing.T, kind servers.Kind) {
 	t.Setenv("PARLEY_RUNTIME_DIR", t.TempDir()+"/run")
 	server := startServer(t, kind, nil)
 	wantRefusals(t, kind, server.URL)
+	wantFile(t, kind, server.URL)
 	url := server.URL + onBroker[kind] + "&prefix=story&journal=" + t.TempDir()
 
 	began := time.Now()

@@ -76,11 +76,13 @@ func (a address) reach(ctx context.Context, o options) (broker, error) {
 func (a address) open(ctx context.Context, o options) (broker, error) {
 	switch a.scheme {
 	case schemeAMQP:
-		return rabbitmq.Open(ctx, rabbitmq.Options{URL: a.place(a.userinfo()), TLS: o.tls, Prefix: a.prefix, Name: o.source})
+		return rabbitmq.Open(ctx, rabbitmq.Options{
+			URL: a.place(a.userinfo()), Password: a.asked(), TLS: o.tls, Prefix: a.prefix, Name: o.source,
+		})
 	case schemeKafka:
 		return kafka.Open(ctx, kafka.Options{
 			Brokers: strings.Split(a.servers, ","), TLS: o.tls, Prefix: a.prefix, Name: o.source, Replicas: a.replicas,
-			SASL: kafka.SASL{Mechanism: a.sasl, User: a.user, Password: a.password},
+			SASL: kafka.SASL{Mechanism: a.sasl, User: a.user, Password: a.password, Ask: a.asked()},
 		})
 	}
 	return nats.Open(ctx, a.nats(o))
@@ -99,9 +101,11 @@ func unreached(where address, err error) error {
 
 // nats is how a NATS server elsewhere is opened.
 func (a address) nats(o options) nats.Options {
-	options := nats.Options{TLS: o.tls, Prefix: a.prefix, Name: o.source, Replicas: a.replicas, Survives: a.survives}
+	options := nats.Options{
+		Password: a.asked(), TLS: o.tls, Prefix: a.prefix, Name: o.source, Replicas: a.replicas, Survives: a.survives,
+	}
 	who := a.userinfo()
-	if a.password == "" {
+	if a.token() {
 		options.Token, who = a.user, ""
 	}
 	scheme := "nats://"

@@ -40,6 +40,8 @@ const (
 // operations of a service are kept in SERVICE.db: by default in journal below an embedded broker's data, below that of
 // `parley dev` on its network, and in ./parley-data/journal on a broker elsewhere. With TLS, ca=FILE names what to trust
 // instead of the system's certificates (see also [WithTLS]); replicas=N is of what is stored, on Kafka and NATS.
+// password-file=FILE is where the user's password is, or on NATS without a user the token: it is read at each connection,
+// so that a password that is rotated takes hold without a restart, as secrets do that an orchestrator mounts.
 //
 // What a broker confirms has to survive a loss of power, or the network is refused. survives=process accepts less,
 // survives=node wants more; see [transport.Features]. On NATS, whose settings no client can see, survives=power or node

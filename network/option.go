@@ -121,6 +121,10 @@ func (o *options) settle(where address) error {
 	if o.process != nil && where.scheme != "mem" {
 		errs = append(errs, errors.New("WithProcess: only for mem://"))
 	}
+	if where.passwordFile != "" {
+		_, err := where.readPassword()
+		errs = append(errs, err)
+	}
 	return errors.Join(append(errs, o.settleTLS(where))...)
 }
 

@@ -137,9 +137,9 @@ const (
 // parameters are those of each scheme.
 var parameters = map[string][]string{
 	schemeEmbedded: {"prefix", "journal"},
-	schemeNATS:     {"prefix", "journal", "survives", "ca", "replicas"},
-	schemeAMQP:     {"prefix", "journal", "survives", "ca"},
-	schemeKafka:    {"prefix", "journal", "survives", "ca", "replicas", "sasl", "tls"},
+	schemeNATS:     {"prefix", "journal", "survives", "ca", "password-file", "replicas"},
+	schemeAMQP:     {"prefix", "journal", "survives", "ca", "password-file"},
+	schemeKafka:    {"prefix", "journal", "survives", "ca", "password-file", "replicas", "sasl", "tls"},
 }
 
 func (a *address) readParameters(u *url.URL, bad problem) {
@@ -179,6 +179,10 @@ func (a *address) readParameter(name, value string, bad problem) {
 		if a.ca = value; value == "" {
 			bad("ca: want a file of certificates")
 		}
+	case "password-file":
+		if a.passwordFile = value; value == "" {
+			bad("password-file: want a file")
+		}
 	case "survives":
 		if a.survives = value; !slices.Contains(survivals, value) {
 			bad("survives %q: want one of %s", value, strings.Join(survivals, ", "))
@@ -204,6 +208,12 @@ func (a *address) checkTogether(bad problem) {
 	if a.ca != "" && !a.secure {
 		bad("ca without TLS: want %s", map[string]string{schemeNATS: "tls://", schemeAMQP: "amqps://", schemeKafka: "tls=on"}[a.scheme])
 	}
+	if a.passwordFile != "" && a.password != "" {
+		bad("password-file and a password: want one of them")
+	}
+	if a.passwordFile != "" && a.user == "" && a.scheme != schemeNATS {
+		bad("password-file without a user: want %s://USER@", a.scheme)
+	}
 	if a.scheme == schemeNATS && a.replicas > maxReplicas {
 		bad("replicas %q: JetStream has at most %d", strconv.Itoa(a.replicas), maxReplicas)
 	}
@@ -213,8 +223,8 @@ func (a *address) checkTogether(bad problem) {
 	switch {
 	case a.user == "" && a.sasl != "":
 		bad("sasl without a user: want kafka://USER:PASSWORD@")
-	case a.user != "" && a.password == "":
-		bad("a user without a password: want kafka://USER:PASSWORD@")
+	case a.user != "" && a.password == "" && a.passwordFile == "":
+		bad("a user without a password: want kafka://USER:PASSWORD@, or password-file=")
 	case a.user != "" && a.sasl == "":
 		a.sasl = "scram-sha-512"
 	}

@@ -29,8 +29,11 @@ func redact(raw string) string {
 // discreet is err without the password of a, in whatever form: what a driver, or a library below it, says may hold it.
 func (a address) discreet(err error) error {
 	secret := a.password
-	if secret == "" && a.scheme == schemeNATS {
-		secret = a.user // a token
+	switch {
+	case a.passwordFile != "":
+		secret, _ = a.readPassword() // the one that was shown last, unless it has just been rotated
+	case a.token():
+		secret = a.user
 	}
 	if err == nil || secret == "" {
 		return err

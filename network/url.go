@@ -26,6 +26,8 @@ with parameters, for all but mem:
 and where the broker is elsewhere:
   survives=process|power|node       what a confirmation has to survive
   ca=FILE                           certificates (PEM) to trust instead of the system's, with TLS
+  password-file=FILE                the password, or a NATS token, read at each connection: one that is rotated takes hold
+                                    without a restart
   replicas=N                        of what is stored, on kafka and nats`
 
 // ErrURL is what the error of [Open] wraps when the URL itself has to be changed.
@@ -65,7 +67,8 @@ type address struct { //nolint:recvcheck // String hides the password of a value
 	secure         bool   // by TLS
 	dir            string // of embedded
 	servers        string // of a broker elsewhere: "host:port", several joined by commas
-	user, password string // of such a broker; a NATS token is a user without a password
+	user, password string // of such a broker; a NATS token is a user without a password or a file of it
+	passwordFile   string // of the password, or of a NATS token where there is no user; "" = the password above
 	vhost          string // of amqp
 	sasl           string // of kafka: its mechanism; "" without a user
 	ca             string // file; "" = those of the system
@@ -118,7 +121,7 @@ func (a address) secret() (string, error) {
 	if a.scheme == schemeKafka && a.secure {
 		set("tls", "on")
 	}
-	for name, path := range map[string]string{"ca": a.ca, "journal": a.journal} {
+	for name, path := range map[string]string{"ca": a.ca, "journal": a.journal, "password-file": a.passwordFile} {
 		if path == "" {
 			continue
 		}

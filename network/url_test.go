@@ -31,6 +31,10 @@ func TestURLsAreUnderstoodAndNamedWithoutPasswords(t *testing.T) {
 		{"kafka://a:1,b:2,c", "kafka://a:1,b:2,c:9092", address{scheme: "kafka", servers: "a:1,b:2,c:9092"}},
 		{"kafka://ann:s3%2Ccret@h?tls=on", "kafka://xxxxx@h:9092", address{scheme: "kafka", secure: true, servers: "h:9092", user: "ann", password: "s3,cret", sasl: "scram-sha-512"}},
 		{"kafka://ann:pw@h?sasl=plain&tls=off&replicas=1", "kafka://xxxxx@h:9092", address{scheme: "kafka", servers: "h:9092", user: "ann", password: "pw", sasl: "plain", replicas: 1}},
+		{"amqp://ann@h?password-file=%2Frun%2Fpw", "amqp://xxxxx@h:5672", address{scheme: "amqp", servers: "h:5672", user: "ann", vhost: "/", passwordFile: "/run/pw"}},
+		{"nats://ann@h?password-file=%2Frun%2Fpw", "nats://xxxxx@h:4222", address{scheme: "nats", servers: "h:4222", user: "ann", passwordFile: "/run/pw"}},
+		{"nats://h?password-file=%2Frun%2Ftoken", "nats://h:4222", address{scheme: "nats", servers: "h:4222", passwordFile: "/run/token"}},
+		{"kafka://ann@h?password-file=%2Frun%2Fpw", "kafka://xxxxx@h:9092", address{scheme: "kafka", servers: "h:9092", user: "ann", passwordFile: "/run/pw", sasl: "scram-sha-512"}},
 		{"mem://", "mem://", address{scheme: "mem"}},
 	} {
 		got, err := parse(c.raw)
@@ -73,6 +77,11 @@ func TestBadURLsAreRefusedWithEverythingThatIsWrong(t *testing.T) {
 		{"kafka://h?sasl=plain&ca=x", []string{"sasl without a user", "ca without TLS: want tls=on"}},
 		{"kafka://guest@h/topic", []string{"a user without a password", "a path means nothing"}},
 		{"nats://:s3cret@h", []string{"a password without a user"}},
+		{"nats://ann:s3cret@h?password-file=pw", []string{"password-file and a password: want one of them"}},
+		{"amqp://h?password-file=", []string{"password-file: want a file"}},
+		{"amqp://h?password-file=pw", []string{"password-file without a user: want amqp://USER@"}},
+		{"kafka://h?password-file=pw", []string{"password-file without a user: want kafka://USER@"}},
+		{"embedded://?password-file=pw", []string{`unknown parameter "password-file"`}},
 		{"embedded://?survives=power", []string{`unknown parameter "survives"`}},
 		{"nats://", []string{"no host"}},
 		{"nats://:4222/orders?a=1&b=2&prefix=A#x", []string{"no host", "a path means nothing", "a fragment", `unknown parameter "a"`, `unknown parameter "b"`, `prefix "A"`}},

@@ -85,17 +85,17 @@ func (s *Server) layKafka(ctx context.Context, jars string) error {
 	if err := s.write(map[string]string{"server.properties": lines(s.kafkaSettings(), "=")}); err != nil {
 		return err
 	}
-	if err := s.formatKafka(ctx, java, jars); err != nil {
-		return err
-	}
 	s.programs = []program{{
 		name: "kafka", path: java, env: cleanEnv(kafkaVariables...),
 		args: []string{"-Xms256m", "-Xmx512m", "-cp", filepath.Join(jars, "*"), "-Dorg.slf4j.simpleLogger.showDateTime=true",
 			"-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS", "kafka.Kafka", "server.properties"},
 		ready: "Kafka Server started", address: s.layout.addresses(kafkaClients)[s.node],
 	}}
-	return nil
+	return s.formatKafka(ctx)
 }
+
+// jars are those that a program of Java runs, as layKafka has them.
+func (p program) jars() string { return p.args[len(p.args)-5] }
 
 func (s *Server) kafkaSettings() map[string]string {
 	ports := s.layout.ports[s.node]
@@ -149,10 +149,11 @@ var patientKafka = map[string]string{
 }
 
 // formatKafka makes the directory of a broker that is to store something.
-func (s *Server) formatKafka(ctx context.Context, java, jars string) error {
-	cmd := exec.CommandContext(ctx, java, "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(jars, "*"), "kafka.tools.StorageTool", //nolint:gosec // what this package installs
+func (s *Server) formatKafka(ctx context.Context) error {
+	java := s.programs[0]
+	cmd := exec.CommandContext(ctx, java.path, "-XX:TieredStopAtLevel=1", "-cp", java.jars(), "kafka.tools.StorageTool", //nolint:gosec // what this package installs
 		"format", "--config", "server.properties", "--cluster-id", s.layout.id)
-	cmd.Dir, cmd.Env = s.dir, cleanEnv(kafkaVariables...)
+	cmd.Dir, cmd.Env = s.dir, java.env
 	if err := silent(cmd); err != nil {
 		return fmt.Errorf("formatting Kafka's storage in %s (Java must be 17 or newer): %w", s.dir, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 )
 
 const natsModule = "github.com/nats-io/nats-server/v2"
@@ -44,11 +46,24 @@ const (
 	natsMonitor
 )
 
+// natsConf is the file of a NATS server's configuration.
+const natsConf = "nats.conf"
+
 // layNATS prepares a server with JetStream, each of whose confirmations comes after an fsync.
 func (s *Server) layNATS(_ context.Context, binary string) error {
-	clients := s.layout.addresses(natsClients)[s.node]
+	if err := s.write(map[string]string{natsConf: lines(s.natsSettings(), ": ")}); err != nil {
+		return err
+	}
+	s.programs = []program{{
+		name: "nats", path: binary, args: []string{"-c", natsConf}, env: os.Environ(), ready: "Server is ready",
+		address: s.layout.addresses(natsClients)[s.node],
+	}}
+	return nil
+}
+
+func (s *Server) natsSettings() map[string]string {
 	settings := map[string]string{
-		"listen":        clients,
+		"listen":        s.layout.addresses(natsClients)[s.node],
 		"server_name":   s.natsName(),
 		"authorization": fmt.Sprintf("{user: parley, password: %q}", s.layout.password),
 		"sync_interval": "always",
@@ -63,12 +78,46 @@ func (s *Server) layNATS(_ context.Context, binary string) error {
 		settings["jetstream"] = fmt.Sprintf("{store_dir: %q, sync_interval: %s}", filepath.Join(s.dir, "data"), settings["sync_interval"])
 	}
 	delete(settings, "sync_interval") // it stands inside of jetstream
-	if err := s.write(map[string]string{"nats.conf": lines(settings, ": ")}); err != nil {
+	return settings
+}
+
+// Reload has a NATS server of this package read its configuration again, with these settings beside those of its options.
+// When it returns, whom that does not allow any longer is disconnected.
+func (s *Server) Reload(ctx context.Context, settings map[string]string) error {
+	if err := s.ours("reload"); err != nil {
 		return err
 	}
-	s.programs = []program{{
-		name: "nats", path: binary, args: []string{"-c", "nats.conf"}, env: os.Environ(), ready: "Server is ready", address: clients,
-	}}
+	if s.kind != NATS {
+		return fmt.Errorf("reloading settings is not for %s", s.kind)
+	}
+	all := maps.Clone(settings)
+	for key, value := range s.options.Settings {
+		if _, ok := all[key]; !ok {
+			all[key] = value
+		}
+	}
+	s.options.Settings = all
+	const unfinished = natsConf + ".new"
+	if err := s.write(map[string]string{unfinished: lines(s.natsSettings(), ": ")}); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(s.dir, unfinished), filepath.Join(s.dir, natsConf)); err != nil {
+		return err
+	}
+	done := []byte("Reloaded server configuration")
+	before := bytes.Count(s.main().said(), done)
+	if err := s.main().signal(syscall.SIGHUP); err != nil {
+		return err
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for bytes.Count(s.main().said(), done) == before {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("nats does not say that it has read %s again: %w; it says:\n%s", natsConf, ctx.Err(), excerpt(s.main().said()))
+		case <-tick.C:
+		}
+	}
 	return nil
 }
 

@@ -108,6 +108,22 @@ func (s *Server) Restart(ctx context.Context) error {
 	return nil
 }
 
+// Wipe is Restart without anything that the server had stored.
+func (s *Server) Wipe(ctx context.Context) error {
+	if err := s.Kill(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil {
+		return err
+	}
+	if s.kind == Kafka {
+		if err := s.formatKafka(ctx); err != nil {
+			return err
+		}
+	}
+	return s.Restart(ctx)
+}
+
 // Freeze stops the server's process where it is (SIGSTOP): its connections stay, and it does not answer.
 func (s *Server) Freeze() error {
 	if err := s.ours("freeze"); err != nil {

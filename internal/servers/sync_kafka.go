@@ -17,8 +17,7 @@ func (c *Cluster) kafkaInSync(ctx context.Context) error {
 		return err
 	}
 	java := s.main()
-	jars := java.args[len(java.args)-5]                                                                // as layKafka has it
-	cmd := exec.CommandContext(ctx, java.path, "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", jars, //nolint:gosec // what this package installs
+	cmd := exec.CommandContext(ctx, java.path, "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", java.jars(), //nolint:gosec // what this package installs
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "org.apache.kafka.tools.TopicCommand",
 		"--bootstrap-server", strings.Join(s.layout.addresses(kafkaClients), ","), "--describe", "--under-replicated-partitions")
 	cmd.Env, cmd.Dir = java.env, filepath.Dir(s.Logs)

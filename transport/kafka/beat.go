@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// keepBeating asks the cluster every second whether we are a member still. The client library does so, too, but for
-// itself: it does not tell what the answer was, and asks no more while it waits for a hand-over to end.
+// keepBeating asks the cluster every second whether we are a member still, and where there is doubt, what we receive from.
+// The client library asks for the first, too, but for itself: it does not tell what the answer was, and asks no more
+// while it waits for a hand-over to end.
 func (r *receiver) keepBeating(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
@@ -19,6 +19,9 @@ func (r *receiver) keepBeating(ctx context.Context) {
 		select {
 		case <-tick.C:
 			r.beat(ctx)
+			r.look(ctx)
+		case <-r.doubt:
+			r.look(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -73,55 +76,4 @@ func (r *receiver) endAll() {
 	for _, l := range r.lanes {
 		l.end()
 	}
-}
-
-// another reports whether the client has become another member without a word, which it does when it learns only from
-// an attempt to join again that it was expelled. It goes on with what it had, behind what it has fetched for the old
-// one, and that would be lost. So the receiver takes another client.
-func (r *receiver) another(member string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.member == "" || r.member == member {
-		return false
-	}
-	r.endAll()
-	r.renewing = true
-	if r.interrupt != nil {
-		r.interrupt()
-	}
-	poke(r.hungry)
-	return true
-}
-
-// renew takes another client, if it is time to.
-func (r *receiver) renew() {
-	r.mu.Lock()
-	renewing := r.renewing
-	r.mu.Unlock()
-	if !renewing {
-		return
-	}
-	r.leave()
-	cl, err := r.b.options.client(r.options...)
-	if err != nil { // the same options made another client
-		r.fail(err)
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.client, r.member, r.lanes, r.renewing = cl, "", nil, false
-}
-
-// leave leaves the group and frees the client.
-func (r *receiver) leave() {
-	ctx, cancel := r.b.alive(leaveLimit)
-	defer cancel()
-	_ = r.client.LeaveGroupContext(ctx) // else the group expels us after Session
-	r.client.Close()
-}
-
-// ours is what the callbacks of the client go by: its membership, unless that is another one than ours.
-func (r *receiver) ours(cl *kgo.Client) (member string, generation int32, ok bool) {
-	member, generation = cl.GroupMetadata()
-	return member, generation, !r.another(member)
 }

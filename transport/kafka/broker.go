@@ -16,9 +16,10 @@ import (
 type Broker struct {
 	options  Options
 	names    names
-	client   *kgo.Client // sends, and asks
+	client   *kgo.Client // asks
 	admin    *kadm.Client
 	features transport.Features
+	producer producer
 	registry *registry
 	adrift   adrift
 	spread   atomic.Uint32 // counts messages without order
@@ -26,9 +27,10 @@ type Broker struct {
 	mu       sync.Mutex
 	closed   bool
 	channels map[string]transport.Channel // declared, by address
-	topics   map[string]kadm.TopicID      // theirs
+	topics   map[string]kadm.TopicID      // of topics, by name
 	keeping  bool                         // mover and sweeper run
 
+	mending sync.Mutex     // held while channels that were deleted are declared again
 	closing chan struct{}  // Close was called
 	dead    chan struct{}  // Close no longer waits
 	users   sync.WaitGroup // Sends, Receives, Declares; mover and sweeper
@@ -70,6 +72,7 @@ func (b *Broker) bury() {
 	defer close(b.buried)
 	b.users.Wait()
 	b.registry.close()
+	b.producer.now().Close()
 	b.client.Close()
 }
 
@@ -90,11 +93,4 @@ func (b *Broker) channel(address string) (transport.Channel, bool) {
 	defer b.mu.Unlock()
 	c, ok := b.channels[address]
 	return c, ok
-}
-
-// topicID is of the topic of a declared channel.
-func (b *Broker) topicID(address string) kadm.TopicID {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.topics[address]
 }

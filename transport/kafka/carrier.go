@@ -127,6 +127,10 @@ func (c *carrier) step() error {
 			if err != nil {
 				return err
 			}
+			if len(closed) > 0 { // once such a topic is made again, the client would still not know it
+				c.drop()
+				return nil
+			}
 			continue
 		}
 		for _, w := range due {

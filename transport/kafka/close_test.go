@@ -54,3 +54,54 @@ func TestCloseDoesNotOutliveItsContextWithoutACluster(t *testing.T) {
 	}
 	held.Settle(transport.Done)
 }
+
+// While a member hands over, all others of its group wait to join.
+func TestNeitherCloseNorReceiveWaitsForOthersToJoin(t *testing.T) {
+	t.Parallel()
+	s := used(t)
+	p := prefix()
+	c := transport.Channel{Address: "join.v1.queue", Pattern: transport.Queue, Partitions: 4}
+	slow, left, closed := open(t, s, p), open(t, s, p), open(t, s, p)
+	declare(t, slow, c)
+	for _, k := range keysOf(c) {
+		send(t, slow, envelope(c, k))
+	}
+	x := transporttest.StartReceiving(t, slow, transport.Route{Channel: c})
+	var held []*transport.Delivery
+	for range 4 {
+		held = append(held, x.Next())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	join := func(ctx context.Context, b *kafka.Broker) <-chan error {
+		ended := make(chan error, 1)
+		go func() {
+			ended <- b.Receive(ctx, transport.Route{Channel: c}, func(d *transport.Delivery) { d.Settle(transport.Return) })
+		}()
+		return ended
+	}
+	first := join(ctx, left)
+	yielding(t, held) // so that the group begins anew with whoever else joins
+	second := join(t.Context(), closed)
+	time.Sleep(2 * time.Second)
+	begin := time.Now()
+	cancel()
+	soon, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	if err := closed.Close(soon); err == nil {
+		t.Error("Close = nil while a member waits to join; want an error that tells that it was given up")
+	}
+	if took := time.Since(begin); took > 8*time.Second {
+		t.Errorf("Close with a second took %v; want little more", took)
+	}
+	<-second
+	if err := <-first; err != nil {
+		t.Errorf("Receive = %v; want nil", err)
+	}
+	if took := time.Since(begin); took > transport.HandOver/2+5*time.Second {
+		t.Errorf("Receive returned %v after its end; want it not to wait for a hand-over, which takes %v", took, transport.HandOver)
+	}
+	for _, d := range held {
+		d.Settle(transport.Done)
+	}
+	x.Stop()
+}

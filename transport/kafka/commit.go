@@ -46,7 +46,7 @@ func (r *receiver) insist(lanes []*lane) {
 	defer cancel()
 	for {
 		err := r.commit(ctx, lanes)
-		if err == nil || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.FencedInstanceID) || denied(err) {
+		if err == nil || errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.FencedInstanceID) || denied(err) || deleted(err) {
 			return // done, or never
 		}
 		select {
@@ -66,11 +66,15 @@ func (r *receiver) commit(ctx context.Context, only []*lane) error {
 	q := kmsg.NewPtrOffsetCommitRequest()
 	q.Group = r.group
 	topic := kmsg.NewOffsetCommitRequestTopic()
-	topic.Topic, topic.TopicID = r.topic, r.b.topicID(r.route.Channel.Address)
+	topic.Topic = r.topic
 	versions := make(map[*lane]int)
 	r.mu.Lock()
+	if r.doubtful { // a place in a topic that was deleted would count for the one that is made in its stead
+		r.mu.Unlock()
+		return kerr.UnknownTopicOrPartition
+	}
 	cl := r.client
-	q.MemberID, q.Generation = r.member, r.generation
+	q.MemberID, q.Generation, topic.TopicID = r.member, r.generation, r.id
 	for _, l := range r.lanes {
 		if l.version != l.committed && !l.over.Load() && (only == nil || slices.Contains(only, l)) {
 			offset, behind := l.place()
@@ -95,11 +99,13 @@ func (r *receiver) commit(ctx context.Context, only []*lane) error {
 func (r *receiver) acknowledged(answer *kmsg.OffsetCommitResponse, versions map[*lane]int) error {
 	var failed []error
 	refused := make(map[int32]bool)
+	gone := false
 	for _, t := range answer.Topics {
 		for _, p := range t.Partitions {
 			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
 				failed = append(failed, err)
 				refused[p.Partition] = true
+				gone = gone || deleted(err)
 			}
 		}
 	}
@@ -109,6 +115,10 @@ func (r *receiver) acknowledged(answer *kmsg.OffsetCommitResponse, versions map[
 		if !refused[l.partition] {
 			l.committed = version
 		}
+	}
+	if gone {
+		r.doubtful = true
+		poke(r.doubt)
 	}
 	return errors.Join(failed...)
 }

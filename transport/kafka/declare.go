@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -57,18 +58,36 @@ func (b *Broker) declare(ctx context.Context, channels []transport.Channel) erro
 		return nil
 	}
 	errs := make([]error, len(missing))
+	by := b.producer.now()
+	var another atomic.Bool // topic than it was
 	var own, read error
 	var each sync.WaitGroup // a new topic takes the cluster a moment: all at once
-	each.Go(func() { own = b.make(ctx, b.names.delay(), delayPartitions, delayConfig()) })
 	each.Go(func() { read = b.registry.read(ctx, func() {}) })
+	each.Go(func() {
+		var found kadm.TopicDetail
+		if found, own = b.make(ctx, b.names.delay(), delayPartitions, delayConfig()); own == nil && b.learn(b.names.delay(), found.ID) {
+			another.Store(true)
+		}
+	})
 	for i, c := range missing {
 		each.Go(func() {
-			if err := b.declareOne(ctx, c); err != nil {
+			found, err := b.declareOne(ctx, c)
+			if err != nil {
 				errs[i] = fmt.Errorf("%s: %w", c.Address, meaning(err))
+				return
 			}
+			if b.learn(found.Topic, found.ID) {
+				another.Store(true)
+			}
+			b.mu.Lock()
+			b.channels[c.Address] = c
+			b.mu.Unlock()
 		})
 	}
 	each.Wait()
+	if another.Load() {
+		b.supersede(by)
+	}
 	if err := errors.Join(own, read); err != nil {
 		return errors.Join(errors.Join(errs...), meaning(err))
 	}
@@ -76,7 +95,8 @@ func (b *Broker) declare(ctx context.Context, channels []transport.Channel) erro
 	return errors.Join(errs...)
 }
 
-// missing are those of channels that this Broker has not declared, or that somebody has deleted since.
+// missing are those of channels that this Broker has not declared, or that somebody has deleted since; all of them if
+// that is so of what carries delayed messages to them.
 func (b *Broker) missing(ctx context.Context, channels []transport.Channel) (missing []transport.Channel, err error) {
 	known := make(map[string]transport.Channel) // by topic
 	for _, c := range channels {
@@ -89,12 +109,17 @@ func (b *Broker) missing(ctx context.Context, channels []transport.Channel) (mis
 	if len(known) == 0 {
 		return missing, nil
 	}
-	found, err := b.ask(ctx, slices.Collect(maps.Keys(known))...)
+	delay := b.names.delay()
+	found, err := b.ask(ctx, slices.AppendSeq([]string{delay}, maps.Keys(known))...)
 	if err != nil {
 		return nil, err
 	}
+	gone := func(topic string) bool {
+		t := found[topic]
+		return deleted(t.Err) || t.Err == nil && t.ID != b.topicID(topic)
+	}
 	for topic, c := range known {
-		if t := found[topic]; errors.Is(t.Err, kerr.UnknownTopicOrPartition) || t.Err == nil && t.ID != b.topicID(c.Address) {
+		if gone(topic) || gone(delay) {
 			missing = append(missing, c)
 		}
 	}
@@ -115,46 +140,39 @@ func meaning(err error) error {
 	return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 }
 
-func (b *Broker) declareOne(ctx context.Context, c transport.Channel) error {
+func (b *Broker) declareOne(ctx context.Context, c transport.Channel) (kadm.TopicDetail, error) {
 	topic := b.names.topic(c.Address)
 	config := topicConfig(c)
 	found, err := b.create(ctx, topic, partitions(c), config)
 	if err != nil {
-		return err
+		return found, err
 	}
 	for {
 		have, ok, err := b.registry.form(ctx, found.ID)
 		if err != nil {
-			return err
+			return found, err
 		}
 		if !ok {
 			have = c
 		}
 		if err := b.same(have, c, found); err != nil {
-			return err
+			return found, err
 		}
 		if c.Pattern == transport.Stream { // bounded, as the cluster's operator likes
 			delete(config, "retention.ms")
 			delete(config, "retention.bytes")
 		}
 		if err := b.sound(ctx, found, config); err != nil {
-			return err
+			return found, err
 		}
 		if ok {
 			break
 		}
 		if err := b.registry.add(ctx, entryOfChannel(found.ID, c)); err != nil {
-			return err
+			return found, err
 		}
 	}
-	b.mu.Lock()
-	old, again := b.topics[c.Address]
-	b.channels[c.Address], b.topics[c.Address] = c, found.ID
-	b.mu.Unlock()
-	if again && old != found.ID { // else the client would send to the one that was deleted
-		b.client.PurgeTopicsFromProducing(topic)
-	}
-	return nil
+	return found, nil
 }
 
 // same reports how a channel that exists as have differs from the one that is wanted.

@@ -119,7 +119,7 @@ func (b *Broker) cancel(ctx context.Context, address, id string) error {
 	for key := range found {
 		stones = append(stones, &kgo.Record{Topic: b.names.delay(), Partition: delayPartition(address, id), Key: []byte(key)})
 	}
-	return b.client.ProduceSync(ctx, stones...).FirstErr()
+	return b.producer.now().ProduceSync(ctx, stones...).FirstErr()
 }
 
 // waitingCopies are the identities of the copies of a message that wait.
@@ -147,6 +147,11 @@ func (b *Broker) waitingCopies(ctx context.Context, address, id string) (map[str
 		fs := cl.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		for _, e := range fs.Errors() {
+			if denied(e.Err) || deleted(e.Err) {
+				return nil, e.Err
+			}
 		}
 		fs.EachRecord(func(r *kgo.Record) {
 			next = r.Offset + 1

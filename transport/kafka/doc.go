@@ -39,6 +39,14 @@
 // process, or another Broker, that repeats it stores it twice. Receipt.Position is "PARTITION:OFFSET"; as the place to
 // begin or end in a Stream of several partitions it means, in the others, the time of that message less a second.
 //
+// A channel that somebody has deleted is declared again by who sends to it, whose message was not sent, and by who
+// receives from it, who then goes on with all that it has; a Receive with an Until ends. So it is when the cluster has
+// lost everything: the groups of Topics and Streams are then those whose receivers are there, and fences begin anew. As
+// the client library never takes another topic for one that it has known, its clients are replaced; outcomes that were
+// not known yet stay open then, also of other channels. Before Kafka 4.2 a group's mark names its topic and not the topic's
+// id: if one is deleted and made again while its receivers commit, and none of their commits falls in between, a mark of
+// the old one may count for the new one, whose messages before it are not handled. Stop the receivers first.
+//
 // Receivers are members of a consumer group: cooperative-sticky, with a session of [Session]. Marks are committed up
 // to the oldest message that is not settled, with what is settled behind it in the commit's metadata, and only as the
 // member that settled it. A partition that passes to another is handed over: its deliveries are told to yield, what

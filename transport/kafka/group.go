@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -41,7 +40,8 @@ func (r *receiver) membership() []kgo.Opt {
 }
 
 // register gives a new group its place, before it has members: what is sent from now on is received, whatever happens.
-func (r *receiver) register(ctx context.Context) error {
+// With again, it was registered, and if it is so no longer then it was removed.
+func (r *receiver) register(ctx context.Context, again bool) error {
 	c := r.route.Channel
 	if c.Pattern == transport.Queue {
 		return nil // begins where no place is known
@@ -51,8 +51,11 @@ func (r *receiver) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if again && !known {
+			return errRemoved
+		}
 		var placed map[int32]int64 // what is left of a group that was removed does not count
-		from := r.route.Origin()
+		from := r.from
 		if known { // the cluster may have forgotten places, as it does after offsets.retention.minutes without members
 			from = transport.Position{Start: true}
 			if placed, err = r.b.places(ctx, r.group, r.topic); err != nil {
@@ -213,23 +216,11 @@ func (r *receiver) lost(context.Context, *kgo.Client, map[string][]int32) {
 	r.mu.Lock()
 	r.endAll()
 	r.member = "" // the client forgets what it had, so that it may be another member
+	r.doubtful = true
+	poke(r.doubt)
 	lanes := slices.Clone(r.lanes)
 	r.mu.Unlock()
 	r.drop(lanes)
-	r.stillThere()
-}
-
-// stillThere ends the receiver if its group was removed. An answer that does not come is no reason.
-func (r *receiver) stillThere() {
-	c := r.route.Channel
-	if c.Pattern == transport.Queue {
-		return
-	}
-	ctx, cancel := r.b.alive(commitLimit)
-	defer cancel()
-	if known, err := r.b.registry.has(ctx, c.Address, r.route.Group); err == nil && !known {
-		r.fail(fmt.Errorf("the group was removed: %w", transport.ErrNotFound))
-	}
 }
 
 // drop ends lanes.

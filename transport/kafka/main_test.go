@@ -22,16 +22,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// play is a child process: "work BROKER PREFIX VERB …".
+// play is a child process: "work BROKER PREFIX PASSWORD VERB …", where the password is the owner's.
 func play(ctx context.Context, role []string) error {
 	if role[0] != "work" {
 		return fmt.Errorf("role %q: want work", role)
 	}
-	b, err := kafka.Open(ctx, kafka.Options{Brokers: []string{role[1]}, Prefix: role[2]})
+	b, err := kafka.Open(ctx, kafka.Options{
+		Brokers: []string{role[1]}, Prefix: role[2], SASL: kafka.SASL{Mechanism: "scram-sha-256", User: ownerName, Password: role[3]},
+	})
 	if err != nil {
 		return err
 	}
-	return transporttest.Work(ctx, b, role[3:], os.Stdout)
+	return transporttest.Work(ctx, b, role[4:], os.Stdout)
 }
 
 // patience is for what must happen: a test that waits so long has failed.

@@ -38,7 +38,45 @@ func (b *Broker) keep() {
 func (m *mover) run() {
 	ctx, cancel := m.b.until(context.Background())
 	defer cancel()
-	cl, err := m.b.options.client(
+	for ctx.Err() == nil {
+		m.takePart(ctx)
+	}
+	m.carries.Wait()
+}
+
+// takePart is a member of the group until ctx is done, or until the topic is not the one that was there.
+func (m *mover) takePart(ctx context.Context) {
+	life, cut := m.b.life()
+	defer cut()
+	cl, err := m.client(life)
+	if err != nil { // the same options made another client
+		<-ctx.Done()
+		return
+	}
+	for lost := false; ctx.Err() == nil && !lost; {
+		fs := cl.PollFetches(ctx)
+		fs.EachPartition(func(p kgo.FetchTopicPartition) {
+			m.mu.Lock()
+			c := m.carriers[p.Partition]
+			m.mu.Unlock()
+			if c != nil {
+				c.add(p.Records)
+			}
+		})
+		fs.EachError(func(_ string, _ int32, err error) { lost = lost || deleted(err) })
+		cl.AllowRebalance()
+	}
+	leave, stop := m.b.alive(leaveLimit)
+	defer stop()
+	_ = cl.LeaveGroupContext(leave) // else the group expels us after Session
+	cut()
+	cl.CloseAllowingRebalance()
+	m.gone(leave, nil, map[string][]int32{m.b.names.delay(): {0, 1, 2, 3}})
+}
+
+func (m *mover) client(life context.Context) (*kgo.Client, error) {
+	return m.b.options.client(
+		kgo.WithContext(life),
 		kgo.ConsumerGroup(m.b.names.delay()),
 		kgo.ConsumeTopics(m.b.names.delay()),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -55,27 +93,6 @@ func (m *mover) run() {
 		kgo.OnPartitionsRevoked(m.gone),
 		kgo.OnPartitionsLost(m.gone),
 	)
-	if err != nil { // the same options made another client
-		return
-	}
-	for ctx.Err() == nil {
-		fs := cl.PollFetches(ctx)
-		fs.EachPartition(func(p kgo.FetchTopicPartition) {
-			m.mu.Lock()
-			c := m.carriers[p.Partition]
-			m.mu.Unlock()
-			if c != nil {
-				c.add(p.Records)
-			}
-		})
-		cl.AllowRebalance()
-	}
-	leave, stop := m.b.alive(leaveLimit)
-	defer stop()
-	_ = cl.LeaveGroupContext(leave) // else the group expels us after Session
-	cl.CloseAllowingRebalance()
-	m.gone(leave, nil, map[string][]int32{m.b.names.delay(): {0, 1, 2, 3}})
-	m.carries.Wait()
 }
 
 func (m *mover) assigned(_ context.Context, _ *kgo.Client, now map[string][]int32) {

@@ -34,13 +34,9 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		features: transport.Features{MaxBytes: transport.DefaultMaxBody, Delay: MaxDelay, Streams: true, Survives: survives},
 	}
 	b.registry = newRegistry(b)
-	b.client, err = o.client(
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0), // what is sent while others are on their way gathers by itself
-		kgo.ProduceRequestTimeout(answerLimit),
-		kgo.MaxBufferedRecords(maxBufferedNo),
-		kgo.MaxBufferedBytes(maxBuffered),
-	)
+	if b.producer.client, err = o.newProducer(); err == nil {
+		b.client, err = o.client()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
@@ -103,6 +99,8 @@ func refusal(err error) error {
 	_, first := errors.AsType[*kgo.ErrFirstReadEOF](err)
 	first = first || strings.Contains(err.Error(), "tls alert") // the client library has no type for that
 	switch {
+	case errors.Is(err, errAsk):
+		return &transport.Error{Code: transport.Unavailable, Message: "the password is not known", Cause: err}
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return certain(transport.Unauthenticated, "the cluster does not know this user with this password: check both, and the mechanism that the user was made for")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):

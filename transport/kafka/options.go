@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/parley-io/parley/transport"
 )
@@ -29,13 +26,6 @@ type Options struct {
 	Name string
 	// Replicas of each topic that this Broker creates; 0 = the cluster's default.
 	Replicas int
-}
-
-// SASL is a user. It never appears in an error.
-type SASL struct {
-	Mechanism string // "" = no user; "plain", which wants TLS around it, "scram-sha-256" or "scram-sha-512"
-	User      string
-	Password  string
 }
 
 // Durations and numbers that others rely on.
@@ -82,19 +72,6 @@ func (o *Options) check() error {
 	return errors.Join(append(errs, o.SASL.check())...)
 }
 
-func (s SASL) check() error {
-	if want := []string{"", "plain", "scram-sha-256", "scram-sha-512"}; !slices.Contains(want, s.Mechanism) {
-		return fmt.Errorf("SASL mechanism %q: want one of %q", s.Mechanism, want[1:])
-	}
-	switch {
-	case s.Mechanism == "" && s.User != "":
-		return errors.New("a user without a SASL mechanism: want plain, scram-sha-256 or scram-sha-512")
-	case s.Mechanism != "" && (s.User == "" || s.Password == ""):
-		return fmt.Errorf("SASL mechanism %s: want a user and a password", s.Mechanism)
-	}
-	return nil
-}
-
 // client is what every client of this Broker has in common. more wins over it.
 func (o *Options) client(more ...kgo.Opt) (*kgo.Client, error) {
 	opts := []kgo.Opt{
@@ -108,13 +85,8 @@ func (o *Options) client(more ...kgo.Opt) (*kgo.Client, error) {
 	if o.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(o.TLS.Clone()))
 	}
-	switch s := o.SASL; s.Mechanism {
-	case "plain":
-		opts = append(opts, kgo.SASL(plain.Auth{User: s.User, Pass: s.Password}.AsMechanism()))
-	case "scram-sha-256":
-		opts = append(opts, kgo.SASL(scram.Auth{User: s.User, Pass: s.Password}.AsSha256Mechanism()))
-	case "scram-sha-512":
-		opts = append(opts, kgo.SASL(scram.Auth{User: s.User, Pass: s.Password}.AsSha512Mechanism()))
+	if m := o.SASL.mechanism(); m != nil {
+		opts = append(opts, kgo.SASL(m))
 	}
 	return kgo.NewClient(append(opts, more...)...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/parley-io/parley/transport"
@@ -49,8 +50,8 @@ func checkRoute(r transport.Route) error {
 	return errors.Join(errs...)
 }
 
-// open makes everything that the receiver needs in the cluster, as soon as that answers. It leaves r.client nil if it
-// was stopped before.
+// open makes everything that the receiver needs in the cluster, and its client, as soon as the cluster answers. There is
+// no other client if it was stopped before.
 func (r *receiver) open(ctx context.Context) error {
 	ctx, cancel := r.b.until(ctx)
 	defer cancel()
@@ -78,6 +79,17 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 	if err := r.b.declare(ctx, []transport.Channel{r.route.Channel}); err != nil {
 		return err
 	}
+	id := r.b.topicID(r.topic)
+	again, none := r.id == id, kadm.TopicID{}
+	switch {
+	case id == none:
+		return errors.New("the cluster has lost the channel in this moment")
+	case again || r.id == none:
+	case !r.route.Until.IsZero():
+		return fmt.Errorf("the channel was deleted with all that it had until then: %w", transport.ErrNotFound)
+	default:
+		r.from = transport.Position{Start: true} // nobody has had any of it
+	}
 	if err := r.bind(ctx); err != nil {
 		return fmt.Errorf("until: %w", err)
 	}
@@ -88,8 +100,9 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // what was before is not kept any longer
 		kgo.RetryBackoffFn(retryPause),
 	}
+	var lanes []*lane
 	if r.reader() {
-		from, err := r.b.offsets(ctx, r.route.Channel, r.route.From, false)
+		from, err := r.begin(ctx, again)
 		if err != nil {
 			return fmt.Errorf("from: %w", err)
 		}
@@ -98,19 +111,37 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 			at[p] = kgo.NewOffset().At(o)
 			l := newLane(r, p, 0)
 			l.mark = o
-			r.lanes = append(r.lanes, l)
+			lanes = append(lanes, l)
 		}
 		options = append(options, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: at}))
 	} else {
-		if err := r.register(ctx); err != nil {
+		if err := r.register(ctx, again); err != nil {
 			return fmt.Errorf("register the group: %w", err)
 		}
 		options = append(options, r.membership()...)
 	}
-	r.options = options
-	var err error
-	r.client, err = r.b.options.client(options...)
-	return err
+	life, cut := r.b.life()
+	r.mu.Lock() // which what the client calls back waits for
+	defer r.mu.Unlock()
+	cl, err := r.b.options.client(append(options, kgo.WithContext(life))...)
+	if err != nil {
+		cut()
+		return err
+	}
+	r.client, r.cut, r.id, r.lanes, r.member, r.generation, r.renewing = cl, cut, id, lanes, "", -1, false
+	return nil
+}
+
+// begin is where a reader begins, again with what is not settled.
+func (r *receiver) begin(ctx context.Context, again bool) (map[int32]int64, error) {
+	if !again {
+		return r.b.offsets(ctx, r.route.Channel, r.from, false)
+	}
+	from := make(map[int32]int64)
+	for _, l := range r.lanes {
+		from[l.partition] = l.mark
+	}
+	return from, nil
 }
 
 // useless reports whether an error says that going on makes no sense.
@@ -129,7 +160,14 @@ func (b *Broker) until(ctx context.Context) (context.Context, context.CancelFunc
 	return ctx, cancel
 }
 
-// alive is for what goes on while Close waits, but no longer: it ends when Close does, and after limit.
+// life is for what goes on while Close waits, but no longer: it ends when Close does.
+func (b *Broker) life() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.endWith(ctx, cancel, b.dead)
+	return ctx, cancel
+}
+
+// alive is life that ends after limit.
 func (b *Broker) alive(limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	b.endWith(ctx, cancel, b.dead)

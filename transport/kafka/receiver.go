@@ -7,13 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/parley-io/parley/transport"
 )
 
 // receiver runs one Receive. Its loop hands out; a second goroutine fetches; a third one commits; a fourth one sees to it
-// that we are a member; and the client calls back when partitions come and go.
+// that we are a member, and the topic is still there; and the client calls back when partitions come and go.
 type receiver struct {
 	b      *Broker
 	route  transport.Route
@@ -22,11 +23,13 @@ type receiver struct {
 	credit *transport.Credit
 	take   func(*transport.Delivery)
 	lease  lease
-	bounds map[int32]int64 // of Until, by partition; nil = not known yet, or there is none
+	bounds map[int32]int64    // of Until, by partition; nil = not known yet, or there is none
+	from   transport.Position // where a group that is new, or a reader, begins
 
 	wake   chan struct{} // capacity 1: the loop has something to do
 	dirty  chan struct{} // capacity 1: there is something to commit
 	hungry chan struct{} // capacity 1: there is room for more
+	doubt  chan struct{} // capacity 1: doubtful is set
 	joined chan struct{} // closed when the group has taken us in
 	broken chan struct{} // closed when failure is set
 
@@ -34,11 +37,12 @@ type receiver struct {
 
 	gate sync.Mutex // held while fetching, and while lanes come and go: what was fetched for a lane never gets into its successor
 
-	options []kgo.Opt // of client
-
-	mu         sync.Mutex  // guards what follows, and the lanes
-	client     *kgo.Client // of fetch, which alone changes it
-	renewing   bool        // client is to be changed
+	mu         sync.Mutex         // guards what follows, and the lanes
+	client     *kgo.Client        // of fetch, which alone changes it
+	cut        context.CancelFunc // ends what client waits for; of fetch
+	id         kadm.TopicID       // of the topic that client reads; zero before the first one
+	renewing   bool               // client is to be changed
+	doubtful   bool               // the topic may have been deleted, or the group removed; nothing is committed
 	lanes      []*lane
 	first      int // the lane that is next to hand out
 	member     string
@@ -59,12 +63,12 @@ const (
 
 func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery)) *receiver {
 	r := &receiver{
-		b: b, route: route, topic: b.names.topic(route.Channel.Address), credit: route.Credit, take: take, generation: -1,
-		wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1), hungry: make(chan struct{}, 1),
+		b: b, route: route, topic: b.names.topic(route.Channel.Address), from: route.From, credit: route.Credit, take: take, generation: -1,
+		wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1), hungry: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
 		joined: make(chan struct{}), broken: make(chan struct{}),
 	}
 	if route.Group != "" || route.Channel.Pattern == transport.Queue {
-		r.group = b.names.group(route.Channel, route.Group)
+		r.group, r.from = b.names.group(route.Channel, route.Group), route.Origin()
 	}
 	if r.credit == nil {
 		r.credit = transport.NewCredit(defaultCredit)
@@ -92,8 +96,8 @@ func (r *receiver) run(ctx context.Context) error {
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.fetch(life) })
 	if !r.reader() {
-		helpers.Go(func() { r.keepCommitting(life) })
 		helpers.Go(func() { r.keepBeating(life) })
+		helpers.Go(func() { r.keepCommitting(life) })
 	}
 	err := r.loop(ctx)
 	r.abandon()
@@ -264,7 +268,7 @@ func (r *receiver) settle(e *entry, o transport.Outcome) {
 // fetch brings what the cluster has to the lanes, until ctx is done.
 func (r *receiver) fetch(ctx context.Context) {
 	for ctx.Err() == nil {
-		r.renew()
+		r.renew(ctx)
 		r.mu.Lock()
 		poll, cancel := context.WithCancel(ctx)
 		r.interrupt = cancel
@@ -308,6 +312,11 @@ func (r *receiver) want() bool {
 // arrived sorts what was fetched into the lanes.
 func (r *receiver) arrived(fs kgo.Fetches) {
 	fs.EachError(func(_ string, _ int32, err error) {
+		if deleted(err) { // the client never takes the topic that is there instead
+			r.mu.Lock()
+			r.replace()
+			r.mu.Unlock()
+		}
 		if denied(err) {
 			r.fail(&transport.Error{Code: transport.PermissionDenied, NoRetry: true, Cause: err,
 				Message: "this user may not read the topic " + r.topic + ", or not join the group " + r.group + ": give it the right"})

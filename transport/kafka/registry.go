@@ -14,13 +14,15 @@ import (
 
 // registry is what a cluster does not know of channels and groups: a topic of one partition that is kept for ever and
 // only grows when a channel or group is new. What it says about a topic holds for the topic of that very id: one
-// that is deleted and made again is another. Of several entries for one topic, the first one counts.
+// that is deleted and made again is another. Of several entries for one topic, the first one counts. A registry that is
+// not the one that was read before tells that the cluster has lost everything.
 type registry struct {
 	b    *Broker
 	turn chan struct{} // capacity 1: who reads
 
 	// Only for who has the turn.
 	client *kgo.Client
+	id     kadm.TopicID
 	next   int64
 	forms  map[string]transport.Channel // by topic id
 	groups map[string]bool              // by address and name
@@ -51,7 +53,7 @@ func entryOfGroup(address, group string) registration {
 }
 
 func newRegistry(b *Broker) *registry {
-	return &registry{b: b, turn: make(chan struct{}, 1), forms: make(map[string]transport.Channel), groups: make(map[string]bool)}
+	return &registry{b: b, turn: make(chan struct{}, 1)}
 }
 
 // form is what a topic was made as; ok is false if nobody has said it.
@@ -88,7 +90,11 @@ func (g *registry) add(ctx context.Context, e registration) error {
 		return err
 	}
 	r := &kgo.Record{Topic: g.b.names.registry(), Key: []byte(e.Address), Value: text}
-	if err := g.b.client.ProduceSync(ctx, r).FirstErr(); err != nil {
+	by := g.b.producer.now()
+	if err := by.ProduceSync(ctx, r).FirstErr(); err != nil {
+		if deleted(err) {
+			g.b.supersede(by)
+		}
 		return fmt.Errorf("write to %s: %w", r.Topic, err)
 	}
 	return nil
@@ -111,16 +117,8 @@ func (g *registry) read(ctx context.Context, f func()) error {
 
 func (g *registry) catchUp(ctx context.Context) error {
 	topic := g.b.names.registry()
-	if g.client == nil {
-		config := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-		if err := g.b.make(ctx, topic, 1, config); err != nil {
-			return err
-		}
-		cl, err := g.b.options.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
-		if err != nil {
-			return err
-		}
-		g.client = cl
+	if err := g.find(ctx, topic); err != nil {
+		return err
 	}
 	ends, err := g.b.admin.ListEndOffsets(ctx, topic)
 	if err == nil {
@@ -136,7 +134,7 @@ func (g *registry) catchUp(ctx context.Context) error {
 			return err
 		}
 		for _, e := range fs.Errors() {
-			if denied(e.Err) {
+			if denied(e.Err) || deleted(e.Err) {
 				return e.Err
 			}
 		}
@@ -145,6 +143,35 @@ func (g *registry) catchUp(ctx context.Context) error {
 			g.note(r.Value)
 		})
 	}
+	return nil
+}
+
+// find makes sure that what is read is the cluster's registry, and makes one where there is none.
+func (g *registry) find(ctx context.Context, topic string) error {
+	if g.client != nil {
+		all, err := g.b.ask(ctx, topic)
+		if err != nil {
+			return err
+		}
+		if t := all[topic]; !deleted(t.Err) && (t.Err != nil || t.ID == g.id) {
+			return t.Err
+		}
+	}
+	config := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+	found, err := g.b.make(ctx, topic, 1, config)
+	if err != nil {
+		return err
+	}
+	cl, err := g.b.options.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
+	if err != nil {
+		return err
+	}
+	if g.client != nil {
+		g.b.users.Go(g.client.Close)
+		g.b.anew()
+	}
+	g.client, g.id, g.next = cl, found.ID, 0
+	g.forms, g.groups = make(map[string]transport.Channel), make(map[string]bool)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -31,7 +32,8 @@ import (
 // users of a server that lets nobody in without one.
 const (
 	admin, adminPassword = "admin", "admin-no-secret"
-	alice, alicePassword = "alice", "alice-no-secret"
+	alice, alicePassword = "alice", "alice-no-secret" // who has no rights but those that a test gives
+	ownerName            = "owner"                    // by SCRAM, who may do everything
 )
 
 func withUsers() map[string]string {
@@ -43,13 +45,15 @@ func withUsers() map[string]string {
 		"listener.name.clients.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required username="` + admin + `" password="` + adminPassword +
 			`" user_` + admin + `="` + adminPassword + `" user_` + alice + `="` + alicePassword + `";`,
 		"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-		"super.users":           "User:" + admin + ";User:ANONYMOUS", // the controller's listener has no users
+		"super.users":           "User:" + admin + ";User:" + ownerName + ";User:ANONYMOUS", // the controller's listener has no users
 	}
 }
 
 func TestUsersAndRights(t *testing.T) {
 	t.Parallel()
-	s := server(t, withUsers())
+	settings := withUsers()
+	settings["listener.name.clients.scram-sha-256.connections.max.reauth.ms"] = "2000"
+	s := server(t, settings)
 	adm := kadm.NewClient(raw(t, s, kgo.SASL(plain.Auth{User: admin, Pass: adminPassword}.AsMechanism())))
 	if _, err := adm.AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{
 		{User: "bob", Mechanism: kadm.ScramSha256, Iterations: 4096, Password: "bob-no-secret"},
@@ -66,6 +70,8 @@ func TestUsersAndRights(t *testing.T) {
 		{kafka.SASL{Mechanism: "scram-sha-512", User: "bob", Password: "bob-no-secret"}, transport.FailedPrecondition},
 		{kafka.SASL{Mechanism: "scram-sha-256", User: "bob", Password: "bob-no-secret"}, ""},
 		{kafka.SASL{Mechanism: "plain", User: alice, Password: alicePassword}, ""},
+		{kafka.SASL{Mechanism: "plain", User: alice, Ask: func() (string, error) { return alicePassword, nil }}, ""},
+		{kafka.SASL{Mechanism: "scram-sha-256", User: "bob", Ask: func() (string, error) { return "", nil }}, transport.Unavailable},
 	} {
 		b, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{address(s)}, SASL: c.sasl})
 		if err == nil {
@@ -79,6 +85,7 @@ func TestUsersAndRights(t *testing.T) {
 		}
 	}
 	rights(t, s, adm)
+	rotated(t, s)
 }
 
 // rights are those of the package's comment, without those to write to one topic and to do anything with another.
@@ -137,6 +144,48 @@ func rights(t *testing.T, s *servers.Server, adm *kadm.Client) {
 	forbidden.NotBefore = time.Now().Add(500 * time.Millisecond)
 	send(t, b, forbidden, later)
 	x.Done(1)
+	x.Stop()
+}
+
+// rotated: the broker ends the connections of who does not show the new password in time; all goes on with it.
+func rotated(t *testing.T, s *servers.Server) {
+	t.Helper()
+	o, err := newOwner(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := kafka.Open(t.Context(), o.options(address(s), "rotated"))
+	if err != nil {
+		t.Fatalf("Open = %v; want nil", err)
+	}
+	t.Cleanup(func() { closeIt(t, b) })
+	c := transport.Channel{Address: "rotated.v1.queue", Pattern: transport.Queue, Partitions: 1}
+	declare(t, b, c)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	if err := o.change(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	limit := time.Now().Add(patience)
+	for sent := error(nil); sent == nil; {
+		if time.Now().After(limit) {
+			t.Fatalf("Send = nil for %v with a password that is not right any longer; want the broker to refuse it", patience)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		sent = b.Send(ctx, []*transport.Envelope{envelope(c, "k")})[0].Err
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.Declare(ctx, []transport.Channel{c}); !errors.Is(err, transport.ErrNotSent) || ctx.Err() != nil {
+		t.Errorf("Declare with a password that is not right any longer = %v; want ErrNotSent, as it may be repeated", err)
+	}
+	if err := o.learn(); err != nil {
+		t.Fatal(err)
+	}
+	insist(t, b, c)
+	last := envelope(c, "k")
+	send(t, b, last)
+	x.DoneUntil(last.ID)
 	x.Stop()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,7 @@ func newCall(n int) *call {
 	return c
 }
 
-// Send implements [transport.Broker].
+// Send implements [transport.Broker]. What is sent to a channel that was deleted has that declared again.
 func (b *Broker) Send(ctx context.Context, batch []*transport.Envelope) []transport.Receipt {
 	if len(batch) == 0 {
 		return nil
@@ -46,16 +47,20 @@ func (b *Broker) Send(ctx context.Context, batch []*transport.Envelope) []transp
 		defer b.users.Done()
 	}
 	now := time.Now()
-	for n, e := range batch {
-		switch {
-		case err != nil:
-			c.settle(n, transport.Receipt{Err: fmt.Errorf("%w: %w", transport.ErrNotSent, err), Groups: -1})
-		case ctx.Err() != nil:
-			c.settle(n, transport.Receipt{Err: fmt.Errorf("%w: %w", transport.ErrNotSent, context.Cause(ctx)), Groups: -1})
-		default:
-			b.launch(c, n, e, now)
+	var by *kgo.Client
+	b.producer.use(func(cl *kgo.Client) {
+		by = cl
+		for n, e := range batch {
+			switch {
+			case err != nil:
+				c.settle(n, transport.Receipt{Err: fmt.Errorf("%w: %w", transport.ErrNotSent, err), Groups: -1})
+			case ctx.Err() != nil:
+				c.settle(n, transport.Receipt{Err: fmt.Errorf("%w: %w", transport.ErrNotSent, context.Cause(ctx)), Groups: -1})
+			default:
+				b.launch(cl, c, n, e, now)
+			}
 		}
-	}
+	})
 	var why error
 	select {
 	case <-c.known:
@@ -65,16 +70,24 @@ func (b *Broker) Send(ctx context.Context, batch []*transport.Envelope) []transp
 		why = transport.ErrClosed
 	}
 	receipts := c.finish(&b.adrift, batch, why)
+	var lost []transport.Channel
 	for n, r := range receipts {
-		if r.Err != nil {
-			receipts[n].Err = fmt.Errorf("kafka: send %s to %s: %w", batch[n].ID, batch[n].Address, r.Err)
+		if r.Err == nil {
+			continue
 		}
+		receipts[n].Err = fmt.Errorf("kafka: send %s to %s: %w", batch[n].ID, batch[n].Address, r.Err)
+		if channel, ok := b.channel(batch[n].Address); ok && deleted(r.Err) && !slices.Contains(lost, channel) {
+			lost = append(lost, channel)
+		}
+	}
+	if len(lost) > 0 {
+		b.mend(by, lost)
 	}
 	return receipts
 }
 
 // launch sends one envelope, or settles it.
-func (b *Broker) launch(c *call, n int, e *transport.Envelope, now time.Time) {
+func (b *Broker) launch(cl *kgo.Client, c *call, n int, e *transport.Envelope, now time.Time) {
 	record, err := b.record(e, now)
 	if err != nil {
 		c.settle(n, transport.Receipt{Err: err, Groups: -1})
@@ -89,7 +102,7 @@ func (b *Broker) launch(c *call, n int, e *transport.Envelope, now time.Time) {
 	c.mu.Unlock()
 	delayed := record.Topic == b.names.delay()
 	// The context of one record would count for all that wait for its partition, whoever sent them: so it has none.
-	b.client.TryProduce(context.Background(), record, func(r *kgo.Record, err error) {
+	cl.TryProduce(context.Background(), record, func(r *kgo.Record, err error) {
 		receipt := transport.Receipt{Groups: -1}
 		switch {
 		case err != nil:
@@ -133,8 +146,8 @@ func outcome(err error) error {
 		return fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	case errors.Is(err, kgo.ErrMaxBuffered):
 		return fmt.Errorf("%w: too much waits for the cluster: %w", transport.ErrNotSent, err)
-	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
-		return fmt.Errorf("%w: the channel was deleted: Declare it again: %w", transport.ErrNotSent, err)
+	case deleted(err):
+		return fmt.Errorf("%w: the channel was deleted, and is to be declared again: %w", transport.ErrNotSent, err)
 	}
 	return fmt.Errorf("%w: %w", errOpen, err)
 }

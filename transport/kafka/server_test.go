@@ -29,6 +29,8 @@ func TestOnAServer(t *testing.T) {
 		{"a topic with settings that lose messages is refused", losing},
 		{"what is handled is deleted, and what is not stays", sweeping},
 		{"a channel that was deleted can be declared again", deleted},
+		{"a channel that was deleted under way is made again by who uses it", deletedUnderWay},
+		{"what is sent before and after a channel is declared anew is stored", declaredAnew},
 		{"a stranger's records are delivered", strangers},
 		{"a delayed message can be cancelled", cancelling},
 		{"a delayed message is moved once and survives its mover", delaying},

@@ -52,6 +52,12 @@ func TestWrongOptionsAreAllToldAtOnce(t *testing.T) {
 	if strings.Contains(err.Error(), "s3cret-word") {
 		t.Errorf("Open = %v; want no password in it", err)
 	}
+	ask := func() (string, error) { return "s3cret-word", nil }
+	for _, s := range []SASL{{Mechanism: "plain", User: "u"}, {Mechanism: "plain", Ask: ask}, {Mechanism: "plain", User: "u", Password: "p", Ask: ask}} {
+		if err := s.check(); err == nil {
+			t.Errorf("check of a user with %v, password %v, Ask %v = nil; want an error", s.User != "", s.Password != "", s.Ask != nil)
+		}
+	}
 	if _, err := Open(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "host:port") {
 		t.Errorf("Open without brokers = %v; want an error that asks for one", err)
 	}

@@ -65,15 +65,15 @@ func (b *Broker) find(ctx context.Context, topic string) (kadm.TopicDetail, erro
 }
 
 // make makes a topic of the driver's own, or finds that it is as it must be.
-func (b *Broker) make(ctx context.Context, topic string, partitions int, config map[string]string) error {
+func (b *Broker) make(ctx context.Context, topic string, partitions int, config map[string]string) (kadm.TopicDetail, error) {
 	found, err := b.create(ctx, topic, partitions, config)
 	if err != nil {
-		return err
+		return found, err
 	}
 	if n := len(found.Partitions); n != partitions {
-		return fmt.Errorf("%w: topic %s exists with %d partitions, want %d: delete it, or use another prefix", transport.ErrRefused, topic, n, partitions)
+		return found, fmt.Errorf("%w: topic %s exists with %d partitions, want %d: delete it, or use another prefix", transport.ErrRefused, topic, n, partitions)
 	}
-	return b.sound(ctx, found, config)
+	return found, b.sound(ctx, found, config)
 }
 
 // sound refuses a topic that somebody has made, or changed, so that it would lose messages.

@@ -33,7 +33,13 @@ func (b *Broker) connect(ctx context.Context) error {
 			b.announceReconnection()
 		}),
 		natsio.ClosedHandler(func(*natsio.Conn) { close(b.ended) }),
-		natsio.ErrorHandler(func(_ *natsio.Conn, _ *natsio.Subscription, err error) { b.confirms.forbidden(err) }),
+		natsio.ErrorHandler(func(_ *natsio.Conn, _ *natsio.Subscription, err error) {
+			b.confirms.forbidden(err)
+			if unauthenticated(err) { // the library does not take that for a failed try
+				told := unopened(err)
+				b.apart.Store(&told)
+			}
+		}),
 	}
 	if b.options.Token != "" {
 		options = append(options, natsio.Token(b.options.Token))
@@ -46,7 +52,7 @@ func (b *Broker) connect(ctx context.Context) error {
 		timeout = max(min(timeout, time.Until(deadline)), time.Millisecond)
 	}
 	options = append(options, natsio.Timeout(timeout))
-	d := dialer{b, timeout}
+	d := &dialer{b: b, timeout: timeout}
 	if b.options.InProcess != nil {
 		options = append(options, natsio.InProcessServer(d))
 	} else {
@@ -58,6 +64,11 @@ func (b *Broker) connect(ctx context.Context) error {
 	url := ""
 	if b.options.URL != "" {
 		url = everywhere(b.options.URL)
+	}
+	if b.options.Password != nil {
+		without, user, _ := anonymous(url) // checked with the options
+		url = without
+		options = append(options, d.login(user))
 	}
 	b.confirms = newConfirms(b)
 	b.audience = newAudience(b)

@@ -92,8 +92,7 @@ func unopened(err error) error {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, spoken := errors.AsType[tls.RecordHeaderError](err)
 	switch {
-	case errors.Is(err, natsio.ErrAuthorization), errors.Is(err, natsio.ErrAuthExpired), errors.Is(err, natsio.ErrAuthRevoked),
-		errors.Is(err, natsio.ErrAccountAuthExpired), strings.Contains(text, "authorization violation"):
+	case unauthenticated(err), strings.Contains(text, "authorization violation"):
 		return certain(transport.Unauthenticated, "the server refuses these credentials: correct user, password or token in the URL, or what the server's authorization says")
 	case untrusted:
 		return certain(transport.Unauthenticated, "the server's certificate is not trusted: give its authority in TLS.RootCAs, and a URL with a name that the certificate has")
@@ -105,4 +104,10 @@ func unopened(err error) error {
 		return certain(transport.FailedPrecondition, "the server wants TLS: use a URL that begins tls://")
 	}
 	return err
+}
+
+// unauthenticated reports whether the server has said that it does not want who we say that we are.
+func unauthenticated(err error) bool {
+	return errors.Is(err, natsio.ErrAuthorization) || errors.Is(err, natsio.ErrAuthExpired) || errors.Is(err, natsio.ErrAuthRevoked) ||
+		errors.Is(err, natsio.ErrAccountAuthExpired)
 }

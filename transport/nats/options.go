@@ -22,6 +22,11 @@ type Options struct {
 	InProcess interface{ InProcessConn() (net.Conn, error) }
 	// Token is what the server wants to be shown; "" = nothing, or what the URL has.
 	Token string
+	// Password is asked for the password at each try to connect, so that one that is rotated takes hold without a restart: for
+	// that of the URL's user, who is the same on all servers, or for the token where the URL has none. It has to answer at
+	// once, from a file for example; an error from it is a failed try, after which it is asked again. nil = what Token or the
+	// URL has.
+	Password func() (string, error)
 	// Prefix keeps environments apart on one server; "" = "parley". One word of a-z, 0-9 and '-', at most 32 characters.
 	Prefix string
 	// Name is what the server's monitoring shows for this connection; "" = "parley".
@@ -66,6 +71,7 @@ func (o *Options) check() error {
 	if (o.URL == "") == (o.InProcess == nil) {
 		errs = append(errs, errors.New("set either URL or InProcess"))
 	}
+	errs = append(errs, o.checkPassword())
 	if o.Prefix == "" {
 		o.Prefix = "parley"
 	}
@@ -86,4 +92,16 @@ func (o *Options) check() error {
 		errs = append(errs, fmt.Errorf("survives %q: want one of %q", o.Survives, want))
 	}
 	return errors.Join(errs...)
+}
+
+func (o *Options) checkPassword() error {
+	if o.Password == nil {
+		return nil
+	}
+	var errs []error
+	if o.Token != "" {
+		errs = append(errs, errors.New("set either Password or Token"))
+	}
+	_, _, err := anonymous(o.URL)
+	return errors.Join(append(errs, err)...)
 }

@@ -1,20 +1,15 @@
-//go:build battery && linux
+//go:build battery
 
 package nats_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,136 +18,6 @@ import (
 	"github.com/parley-io/parley/transport/nats/embedded"
 	"github.com/parley-io/parley/transport/transporttest"
 )
-
-// diskSize of an image in MiB.
-const diskSize = 256
-
-// disk is an ext4 file system in a file. It needs root. The file is what the disk would have after a power loss: the
-// kernel writes nothing there that was not synced, for longer than a test takes.
-type disk struct {
-	t     *testing.T
-	image string
-	dir   string // where it is mounted
-}
-
-func newDisk(t *testing.T, image string) *disk {
-	t.Helper()
-	f, err := os.Create(image)
-	if err == nil {
-		err = f.Truncate(diskSize << 20)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = f.Close()
-	command(t, "mkfs.ext4", "-q", "-F", image)
-	return mountDisk(t, image)
-}
-
-func mountDisk(t *testing.T, image string) *disk {
-	t.Helper()
-	d := &disk{t: t, image: image, dir: image + ".mounted"}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	command(t, "mount", "-o", "loop,commit=600", image, d.dir)
-	t.Cleanup(func() {
-		if d.dir != "" { // the test has failed
-			command(t, "umount", "-l", d.dir)
-		}
-	})
-	return d
-}
-
-func (d *disk) unmount() {
-	d.t.Helper()
-	command(d.t, "umount", d.dir)
-	d.dir = ""
-}
-
-// crashed is a copy of the disk as it is in this instant.
-func (d *disk) crashed(image string) {
-	d.t.Helper()
-	command(d.t, "cp", "--sparse=always", d.image, image)
-}
-
-func command(t *testing.T, name string, args ...string) {
-	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v: %s; want root's rights, a loop device, mkfs.ext4 and mount for this test", name, strings.Join(args, " "), err, out)
-	}
-}
-
-// victim is a broker in a child process.
-type victim struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	url string
-}
-
-func startVictim(t *testing.T, dir string) *victim {
-	t.Helper()
-	v := &victim{t: t, cmd: transporttest.Child(context.WithoutCancel(t.Context()), "embedded", dir)}
-	out, err := v.cmd.StdoutPipe()
-	if err == nil {
-		err = v.cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(v.kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the broker said %q, %v; want its URL", line, err)
-	}
-	v.url = strings.TrimSpace(line)
-	return v
-}
-
-// freeze stops all threads of the broker. It returns when each of them has ended what it does in the kernel.
-func (v *victim) freeze() {
-	v.t.Helper()
-	if err := v.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		v.t.Fatal(err)
-	}
-	for begin := time.Now(); ; {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", v.cmd.Process.Pid))
-		if err != nil || len(threads) == 0 {
-			v.t.Fatalf("threads of the broker: %v, %v", threads, err)
-		}
-		stopped := true
-		for _, thread := range threads {
-			stat, _ := os.ReadFile(thread) // one that has ended is stopped
-			if _, state, ok := bytes.Cut(stat, []byte(") ")); ok && !bytes.HasPrefix(state, []byte("T")) {
-				stopped = false
-			}
-		}
-		if stopped {
-			return
-		}
-		if time.Since(begin) > time.Minute {
-			v.t.Fatal("the broker has threads that do not stop")
-		}
-	}
-}
-
-func (v *victim) kill() {
-	if v.cmd == nil {
-		return
-	}
-	_ = v.cmd.Process.Kill() // it may be dead
-	_ = v.cmd.Wait()
-	v.cmd = nil
-}
-
-func (v *victim) open() *nats.Broker {
-	v.t.Helper()
-	b, err := nats.Open(v.t.Context(), nats.Options{URL: v.url, Token: serveToken, Survives: "power"})
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return b
-}
 
 // books are what is known outside of the broker about one channel.
 type books struct {
@@ -273,12 +138,18 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	here := t.TempDir()
-	d := newDisk(t, filepath.Join(here, "disk-0"))
+	d := newDisk(t)
+	data := filepath.Join(d.Dir, "data")
 	var all []*books
 	for round := range rounds {
-		v := startVictim(t, filepath.Join(d.dir, "data"))
-		b := v.open()
+		v := &transporttest.Daemon{Role: []string{"embedded", data, "127.0.0.1:0"}}
+		if err := v.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b, err := nats.Open(t.Context(), nats.Options{URL: v.Address, Token: serveToken, Survives: "power"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, c := range []transport.Channel{
 			{Address: "queue", Pattern: transport.Queue}, {Address: "topic", Pattern: transport.Topic},
 			{Address: "stream", Pattern: transport.Stream}, {Address: "order", Pattern: transport.Topic, Partitions: 2},
@@ -302,22 +173,16 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 			busy.Go(func() { k.settle(ctx, x, other) })
 		}
 		time.Sleep(200*time.Millisecond + time.Duration(random.IntN(2000))*time.Millisecond) // when power fails
-		v.freeze()
-		next := filepath.Join(here, fmt.Sprintf("disk-%d", round+1))
-		d.crashed(next)
-		v.kill()
+		if err := d.LosePower(t.Context(), v.Process(), func() error { return v.Kill(t.Context()) }); err != nil {
+			t.Fatal(err)
+		}
 		cancel()
 		busy.Wait()
 		gone, end := context.WithTimeout(context.Background(), time.Millisecond)
 		_ = b.Close(gone) // the server is dead, and some deliveries are not settled
 		end()
-		d.unmount()
-		if err := os.Remove(d.image); err != nil {
-			t.Fatal(err)
-		}
 
-		d = mountDisk(t, next)
-		s := startServer(t, embedded.Options{Dir: filepath.Join(d.dir, "data")})
+		s := startServer(t, embedded.Options{Dir: data})
 		b = open(t, s)
 		confirmed, open, again := 0, 0, 0
 		for _, k := range used {
@@ -330,5 +195,4 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 		closeIt(t, b)
 		closeIt(t, s)
 	}
-	d.unmount()
 }

@@ -3,6 +3,7 @@ package nats_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/parley-io/parley/transport/nats/embedded"
 )
@@ -10,8 +11,8 @@ import (
 const serveToken = "a-token-of-some-length"
 
 // serve is a child process: a broker that says its URL, until ctx is done.
-func serve(ctx context.Context, dir string) error {
-	s, err := embedded.Start(ctx, embedded.Options{Dir: dir, Listen: "127.0.0.1:0", Token: serveToken})
+func serve(ctx context.Context, dir, listen string) error {
+	s, err := embedded.Start(ctx, embedded.Options{Dir: dir, Listen: strings.TrimPrefix(listen, "nats://"), Token: serveToken})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -34,60 +35,100 @@ func startProcess(t *testing.T, settings map[string]string) *servers.Server {
 	return s
 }
 
-// play is a child process: "URL VERB …", "cluster URL VERB …", or "embedded DIR", which is a broker that says its URL.
+// play is a child process: "URL VERB …", "rotating URL FILE VERB …", "cluster URL VERB …", or "embedded DIR LISTEN", which
+// is a broker that says its URL.
 func play(ctx context.Context, role []string) error {
-	if role[0] == "embedded" {
-		return serve(ctx, role[1])
+	var b transport.Broker
+	var err error
+	switch role[0] {
+	case "embedded":
+		return serve(ctx, role[1], role[2])
+	case "rotating":
+		b, err = connectWith(ctx, role[1], role[2])
+		role = role[3:]
+	case "cluster":
+		b, err = connectToCluster(ctx, role[1])
+		role = role[2:]
+	default:
+		b, err = connectTo(ctx, role[0])
+		role = role[1:]
 	}
-	connect := connectTo
-	if role[0] == "cluster" {
-		connect, role = connectToCluster, role[1:]
-	}
-	b, err := connect(ctx, role[0])
 	if err != nil {
 		return err
 	}
-	return transporttest.Work(ctx, b, role[1:], os.Stdout)
+	return transporttest.Work(ctx, b, role, os.Stdout)
 }
 
 func connectTo(ctx context.Context, url string) (transport.Broker, error) {
 	return nats.Open(ctx, nats.Options{URL: url, Survives: "power"})
 }
 
+// connectWith shows the password that a file has at each connection.
+func connectWith(ctx context.Context, url, file string) (transport.Broker, error) {
+	password := func() (string, error) {
+		b, err := os.ReadFile(file)
+		return string(b), err
+	}
+	return nats.Open(ctx, nats.Options{URL: url, Password: password, Survives: "power"})
+}
+
 func connectToCluster(ctx context.Context, url string) (transport.Broker, error) {
 	return nats.Open(ctx, nats.Options{URL: url, Replicas: 3, Survives: "node"})
 }
 
+// authorization lets in a user "parley" with that password, and "nobody" with the same one, who may connect and ask what
+// the server is.
+func authorization(password string) map[string]string {
+	return map[string]string{"authorization": fmt.Sprintf(`{users: [{user: parley, password: %q}, {user: nobody, password: %q, permissions: {
+  publish: {allow: ["$JS.API.INFO"]}, subscribe: {allow: ["_INBOX.>", "$JS.EVENT.ADVISORY.>"]}}}]}`, password, password)}
+}
+
 func TestNATSServerKeepsThePromisesOfABroker(t *testing.T) {
-	s := startProcess(t, nil) // killed again and again
-	target := transporttest.Target[transporttest.Site]{
-		Name: "NATS",
-		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
-			return transporttest.Site{
-				Open: func(ctx context.Context) (transport.Broker, error) { return connectTo(ctx, s.URL) },
-				Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
-					u, err := url.Parse(s.URL)
-					if err != nil {
-						return nil, err
-					}
-					u.Host = via(u.Host)
-					return connectTo(ctx, u.String())
-				},
-				Command: func(ctx context.Context, args ...string) *exec.Cmd {
-					return transporttest.Child(ctx, append([]string{s.URL}, args...)...)
-				},
-				Kill: s.Restart,
-				Wipe: func(ctx context.Context) error {
-					return errors.Join(s.Kill(), os.RemoveAll(filepath.Join(filepath.Dir(s.Logs), "data")), s.Restart(ctx))
-				},
-				Down: func(context.Context) (func(context.Context) error, error) {
-					if err := s.Kill(); err != nil {
-						return nil, fmt.Errorf("kill: %w", err)
-					}
-					return s.Restart, nil
-				},
-			}, nil, nil
+	settings, file := authorization("first"), filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("first"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	disk, data := newDisk(t), filepath.Join(t.TempDir(), "data")
+	if disk != nil {
+		data = filepath.Join(disk.Dir, "data")
+	}
+	settings["jetstream"] = fmt.Sprintf("{store_dir: %q, sync_interval: always}", data)
+	s := startProcess(t, settings) // killed again and again
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "nats://parley@" + u.Host
+	site := transporttest.Site{
+		Open: func(ctx context.Context) (transport.Broker, error) { return connectWith(ctx, address, file) },
+		Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
+			return connectWith(ctx, "nats://parley@"+via(u.Host), file)
 		},
+		Command: func(ctx context.Context, args ...string) *exec.Cmd {
+			return transporttest.Child(ctx, append([]string{"rotating", address, file}, args...)...)
+		},
+		Kill: s.Restart,
+		Wipe: func(ctx context.Context) error { return errors.Join(s.Kill(), os.RemoveAll(data), s.Restart(ctx)) },
+		Down: func(context.Context) (func(context.Context) error, error) {
+			if err := s.Kill(); err != nil {
+				return nil, fmt.Errorf("kill: %w", err)
+			}
+			return s.Restart, nil
+		},
+		Denied: func(ctx context.Context) (transport.Broker, error) {
+			return connectWith(ctx, "nats://nobody@"+u.Host, file)
+		},
+		Rotate: func(ctx context.Context) (learn func() error, err error) {
+			next := rand.Text()
+			return func() error { return os.WriteFile(file, []byte(next), 0o600) }, s.Reload(ctx, authorization(next))
+		},
+	}
+	if disk != nil {
+		site.PowerLoss = func(ctx context.Context) error { return s.LosePower(ctx, disk) }
+	}
+	target := transporttest.Target[transporttest.Site]{
+		Name: "NATS", Long: disk != nil,
+		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) { return site, nil, nil },
 	}
 	o := transporttest.FromEnvironment(t)
 	transporttest.Record(t, target, transporttest.Run(t, target, o))

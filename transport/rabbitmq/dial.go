@@ -68,6 +68,13 @@ func (d *dialer) dialOne(ctx context.Context, s server, what string) (*amqp.Conn
 		},
 	}
 	config.Properties.SetClientConnectionName(d.options.Name + " " + what)
+	if d.options.Password != nil {
+		password, err := d.options.Password()
+		if err != nil {
+			return nil, nil, fmt.Errorf("connect to %s: ask for the password: %w", s.shown, err)
+		}
+		config.SASL = []amqp.Authentication{&amqp.PlainAuth{Username: s.user, Password: password}}
+	}
 	conn, err := amqp.DialConfig(s.url, config)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)

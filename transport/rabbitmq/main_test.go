@@ -29,13 +29,22 @@ func TestMain(m *testing.M) {
 // patience is for what must happen: a test that waits so long has failed.
 const patience = 30 * time.Second
 
-// play is a child process: "work URL VERB …".
+// play is a child process: "work URL FILE VERB …", with the password in a file.
 func play(ctx context.Context, role []string) error {
-	b, err := rabbitmq.Open(ctx, rabbitmq.Options{URL: role[1]})
+	b, err := openWith(ctx, role[1], role[2])
 	if err != nil {
 		return err
 	}
-	return transporttest.Work(ctx, b, role[2:], os.Stdout)
+	return transporttest.Work(ctx, b, role[3:], os.Stdout)
+}
+
+// openWith shows the password that a file has at each connection.
+func openWith(ctx context.Context, url, file string) (transport.Broker, error) {
+	password := func() (string, error) {
+		b, err := os.ReadFile(file)
+		return string(b), err
+	}
+	return rabbitmq.Open(ctx, rabbitmq.Options{URL: url, Password: password})
 }
 
 // start starts a server of the test's own, which it may kill.
@@ -59,60 +68,65 @@ func start(t testing.TB) *servers.Server {
 	return s
 }
 
-func target(s *servers.Server) transporttest.Target[transporttest.Site] {
+func target(t *testing.T, s *servers.Server) transporttest.Target[transporttest.Site] {
+	t.Helper()
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := u.User.Password()
+	file := filepath.Join(t.TempDir(), "password")
+	learn := func(password string) error { return os.WriteFile(file, []byte(password), 0o600) }
+	if err := learn(first); err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(u.User.Username())
+	address := u.String()
+	site := transporttest.Site{
+		Open: func(ctx context.Context) (transport.Broker, error) { return openWith(ctx, address, file) },
+		Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
+			there := *u
+			there.Host = via(u.Host)
+			return openWith(ctx, there.String(), file)
+		},
+		Command: func(ctx context.Context, args ...string) *exec.Cmd {
+			return transporttest.Child(ctx, append([]string{"work", address, file}, args...)...)
+		},
+		Wipe: func(ctx context.Context) error { // the password, too
+			return errors.Join(s.Kill(), os.RemoveAll(filepath.Join(filepath.Dir(s.Logs), "data")), learn(first), s.Restart(ctx))
+		},
+		Denied: func(ctx context.Context) (transport.Broker, error) {
+			name, password := "nobody-"+strings.ToLower(rand.Text()), rand.Text()
+			_, made := s.Rabbitmqctl(ctx, "add_user", name, password)
+			_, allowed := s.Rabbitmqctl(ctx, "set_permissions", "-p", strings.TrimPrefix(u.Path, "/"), name, "^$", "^$", "^$")
+			if err := errors.Join(made, allowed); err != nil {
+				return nil, err
+			}
+			there := *u
+			there.User = url.UserPassword(name, password)
+			return rabbitmq.Open(ctx, rabbitmq.Options{URL: there.String()})
+		},
+		Rotate: func(ctx context.Context) (func() error, error) {
+			next := rand.Text()
+			_, changed := s.Rabbitmqctl(ctx, "change_password", u.User.Username(), next)
+			_, ended := s.Rabbitmqctl(ctx, "close_all_user_connections", u.User.Username(), "another password")
+			return func() error { return learn(next) }, errors.Join(changed, ended)
+		},
+		Down: func(context.Context) (func(context.Context) error, error) { return s.Restart, s.Kill() },
+		Kill: func(ctx context.Context) error {
+			if err := s.Kill(); err != nil {
+				return fmt.Errorf("kill: %w", err)
+			}
+			return s.Restart(ctx)
+		},
+	}
 	return transporttest.Target[transporttest.Site]{
 		Name: "RabbitMQ",
 		Declared: map[int]string{
 			3: "it does not say of a confirmation that it was synced: Features.Survives is the process",
 		},
-		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
-			return transporttest.Site{
-				Open: func(ctx context.Context) (transport.Broker, error) {
-					return rabbitmq.Open(ctx, rabbitmq.Options{URL: s.URL})
-				},
-				Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
-					return rabbitmq.Open(ctx, rabbitmq.Options{URL: through(s.URL, via)})
-				},
-				Command: func(ctx context.Context, args ...string) *exec.Cmd {
-					return transporttest.Child(ctx, append([]string{"work", s.URL}, args...)...)
-				},
-				Wipe: func(ctx context.Context) error {
-					return errors.Join(s.Kill(), os.RemoveAll(filepath.Join(filepath.Dir(s.Logs), "data")), s.Restart(ctx))
-				},
-				Denied: func(ctx context.Context) (transport.Broker, error) {
-					u, err := url.Parse(s.URL)
-					if err != nil {
-						return nil, err
-					}
-					name, password := "nobody-"+strings.ToLower(rand.Text()), rand.Text()
-					_, made := s.Rabbitmqctl(ctx, "add_user", name, password)
-					_, allowed := s.Rabbitmqctl(ctx, "set_permissions", "-p", strings.TrimPrefix(u.Path, "/"), name, "^$", "^$", "^$")
-					if err := errors.Join(made, allowed); err != nil {
-						return nil, err
-					}
-					u.User = url.UserPassword(name, password)
-					return rabbitmq.Open(ctx, rabbitmq.Options{URL: u.String()})
-				},
-				Down: func(context.Context) (func(context.Context) error, error) { return s.Restart, s.Kill() },
-				Kill: func(ctx context.Context) error {
-					if err := s.Kill(); err != nil {
-						return fmt.Errorf("kill: %w", err)
-					}
-					return s.Restart(ctx)
-				},
-			}, nil, nil
-		},
+		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) { return site, nil, nil },
 	}
-}
-
-// through is a URL with the address that stands in for its own.
-func through(address string, via func(string) string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	u.Host = via(u.Host)
-	return u.String()
 }
 
 func open(t testing.TB, url string) *rabbitmq.Broker {

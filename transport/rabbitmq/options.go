@@ -14,6 +14,11 @@ type Options struct {
 	// path is the virtual host "/". Parameters of a client's certificate (cacertfile, certfile, keyfile,
 	// server_name_indication) may follow.
 	URL string
+	// Password is asked for the password of the URL's user at each try to connect, so that one that is rotated takes hold
+	// without a restart. It has to answer at once, from a file for example, and may be asked for two connections at a time; an
+	// error from it is a failed try, after which it is asked again. The server lets connections be that were made with an old
+	// password. nil = the URL's.
+	Password func() (string, error)
 	// TLS is for amqps; nil = what the URL says, else the system's certificates.
 	TLS *tls.Config
 	// Prefix keeps environments apart on one virtual host; "" = "parley". One word of a-z, 0-9 and '-', at most 32 characters.
@@ -57,6 +62,9 @@ func (o *Options) check() ([]server, error) {
 	errs = append(errs, err)
 	if err == nil && o.TLS != nil && !servers[0].secure {
 		errs = append(errs, errors.New("TLS is set and the URL begins with amqp://: want amqps://"))
+	}
+	if err == nil && o.Password != nil {
+		errs = append(errs, servers[0].checkPassword())
 	}
 	return servers, errors.Join(errs...)
 }

@@ -25,6 +25,7 @@ func TestOnARealServer(t *testing.T) {
 		test func(*testing.T, *servers.Server)
 	}{
 		{"what is wrong with a connection is told", wrongConnections},
+		{"a password is asked for again until it is right", askedPassword},
 		{"a right that is missing refuses what it is about and nothing else", missingRights},
 		{"a queue that exists with other arguments is refused", foreignQueue},
 		{"a stranger's message is delivered as malformed", strangersMessage},

@@ -12,6 +12,6 @@ func TestRabbitMQKeepsThePromisesOfABroker(t *testing.T) {
 	if !o.Full {
 		o.Patience = 3 * time.Minute // each of the server's starts takes seconds
 	}
-	server := target(start(t))
+	server := target(t, start(t))
 	transporttest.Record(t, server, transporttest.Run(t, server, o))
 }

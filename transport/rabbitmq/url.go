@@ -10,11 +10,24 @@ import (
 
 // server is one host to try.
 type server struct {
-	url    string // as the client library takes it; never printed
-	shown  string // without the password
-	user   string
-	vhost  string
-	secure bool
+	url      string // as the client library takes it; never printed
+	shown    string // without the password
+	user     string
+	named    bool // the URL has a user
+	password bool // the URL has one
+	vhost    string
+	secure   bool
+}
+
+// checkPassword reports a URL that does not fit a password that comes from elsewhere. All servers have the same user.
+func (s server) checkPassword() error {
+	switch {
+	case !s.named:
+		return errors.New("option Password is set and the URL has no user: want amqp://USER@HOST")
+	case s.password:
+		return errors.New("option Password is set and the URL has one, too: want one of them")
+	}
+	return nil
 }
 
 // parseURL splits a URL with several hosts into one server for each.
@@ -71,6 +84,9 @@ func parseServer(s string) (server, error) {
 	if u.User == nil {
 		name = "guest" // the client library's default
 	}
+	_, password := u.User.Password()
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	return server{url: s, shown: shown.String(), user: name, vhost: vhost, secure: u.Scheme == "amqps"}, nil
+	return server{
+		url: s, shown: shown.String(), user: name, named: u.User.Username() != "", password: password, vhost: vhost, secure: u.Scheme == "amqps",
+	}, nil
 }

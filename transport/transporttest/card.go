@@ -37,6 +37,8 @@ type Line struct {
 	Number  int     `json:"number"`
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason,omitzero"` // of what is declared or was not run
+	// Long is of what has passed, but only in a run whose [Target.Long] is set: those that lack its means do not run it.
+	Long bool `json:"long,omitzero"`
 }
 
 // updateVariable of the environment, when it is set, lets [Record] write.
@@ -44,8 +46,9 @@ const updateVariable = "PARLEY_UPDATE"
 
 // Record compares what a target can do and the results of a run with its file in docs/brokers, so that the page about
 // brokers cannot say anything else than the suite. A check that is not run any longer is an error, one that is run for
-// once is none. With PARLEY_UPDATE=1 it writes the file, what has failed too. It starts the target once more to ask for
-// its Features. Results of a part of the checks are compared and written as far as they go.
+// once is none. What has passed in a run with [Target.Long] remains so where a run without is not able to try it, and is
+// contradicted by one that tries it. With PARLEY_UPDATE=1 it writes the file, what has failed too. It starts the target
+// once more to ask for its Features. Results of a part of the checks are compared and written as far as they go.
 func Record(t *testing.T, target Target[Site], results []Result) {
 	t.Helper()
 	if len(results) == 0 {
@@ -56,7 +59,7 @@ func Record(t *testing.T, target Target[Site], results []Result) {
 		t.Errorf("asking %s for its features: %v", target.Name, err)
 		return
 	}
-	got := newCard(target.Name, features, results)
+	got := newCard(target, features, results)
 	file := filepath.Join(docs(t), "brokers", slug(target.Name)+".json")
 	want, err := readCard(file)
 	if os.Getenv(updateVariable) != "" {
@@ -90,13 +93,13 @@ func ask(ctx context.Context, target Target[Site]) (f transport.Features, err er
 	return b.Features(), b.Close(ctx)
 }
 
-func newCard(name string, f transport.Features, results []Result) *Card {
+func newCard(target Target[Site], f transport.Features, results []Result) *Card {
 	c := &Card{
-		Name: name, MaxBytes: f.MaxBytes, Dedupe: f.Dedupe.String(), Delay: f.Delay.String(),
+		Name: target.Name, MaxBytes: f.MaxBytes, Dedupe: f.Dedupe.String(), Delay: f.Delay.String(),
 		Streams: f.Streams, Audience: f.Audience, Survives: f.Survives,
 	}
 	for _, r := range results {
-		x := Line{Number: r.Number, Outcome: r.Outcome}
+		x := Line{Number: r.Number, Outcome: r.Outcome, Long: target.Long && r.Outcome == Passed}
 		if r.Outcome == Declared || r.Outcome == NotRun {
 			x.Reason = r.Detail
 		}
@@ -116,11 +119,15 @@ func (c *Card) check(number int) Line {
 	return Line{}
 }
 
-// keep has c say what an older card says about checks that were not tried this time.
+// keep has c say what an older card says about checks that were not tried this time, and of those that an ordinary run
+// has passed, that it did.
 func (c *Card) keep(older *Card) {
 	for _, x := range older.Checks {
-		if c.check(x.Number) == (Line{}) {
+		switch i := slices.IndexFunc(c.Checks, func(y Line) bool { return y.Number == x.Number }); {
+		case i < 0:
 			c.Checks = append(c.Checks, x)
+		case x.Long && c.Checks[i].Outcome == NotRun, x.Outcome == Passed && c.Checks[i].Outcome == Passed && !x.Long:
+			c.Checks[i] = x
 		}
 	}
 	c.sort()
@@ -145,11 +152,13 @@ func (c *Card) differences(run *Card) (what []string) {
 	differ("Audience", run.Audience, c.Audience)
 	differ("Survives", run.Survives, c.Survives)
 	for _, x := range run.Checks {
-		known := c.check(x.Number)
-		if x.Outcome == Failed || x.Outcome == Passed && known.Outcome == NotRun {
-			continue
+		switch known := c.check(x.Number); {
+		case x.Outcome == Failed:
+		case x.Outcome == Passed && (known.Outcome == Passed || known.Outcome == NotRun):
+		case x.Outcome == NotRun && known.Long:
+		default:
+			differ(fmt.Sprintf("check %d", x.Number), x, known)
 		}
-		differ(fmt.Sprintf("check %d", x.Number), x, known)
 	}
 	return what
 }

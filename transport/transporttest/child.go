@@ -77,6 +77,9 @@ func (d *Daemon) Start(ctx context.Context) error {
 	return nil
 }
 
+// Process is the one that runs.
+func (d *Daemon) Process() *os.Process { return d.running.Process }
+
 // Kill ends the daemon with SIGKILL.
 func (d *Daemon) Kill(context.Context) error {
 	if err := d.running.Process.Kill(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -15,6 +16,7 @@ import (
 // is told to behave like a worse one.
 type link struct {
 	scene *Scene
+	begun atomic.Int64 // connections, those that were broken at once included
 
 	mu    sync.Mutex
 	over  bool
@@ -106,6 +108,7 @@ func (l *link) to(ctx context.Context, address string) string {
 
 // join connects a driver with the broker, or breaks its connection as an absent broker's machine does.
 func (l *link) join(ctx context.Context, client net.Conn, address string) {
+	l.begun.Add(1)
 	broker, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		reset(client)

@@ -14,18 +14,9 @@ import (
 // memory is a target of transport/mem, in virtual time. wrap stands between the checks and each connection; nil = nothing.
 func memory(wrap func(*mem.Broker) transport.Broker) transporttest.Target[transporttest.Site] {
 	return transporttest.Target[transporttest.Site]{
-		Name:    "mem",
-		Virtual: true,
-		Declared: map[int]string{
-			2:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
-			3:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
-			22: "what is returned comes again at once, as the package says: nothing but this process would be spared by a pause",
-			32: "the messages themselves are memory of this process",
-			36: "there is no network between a process and its memory",
-			37: "there is no network between a process and its memory",
-			38: "the broker cannot lose its memory without the process that asks for it",
-			42: "there are no users: who has the fabric may do everything",
-		},
+		Name:     "mem",
+		Virtual:  true,
+		Declared: transporttest.MemoryDeclared(),
 		Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 			return transporttest.Memory(mem.New(), wrap), nil, nil
 		},

@@ -2,10 +2,12 @@ package transporttest_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,14 +24,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const token = "no-secret-of-anybody" // of brokers that live for one check
-
-// play is a child process: "broker DIR LISTEN" or "work URL VERB …".
+// play is a child process: "broker DIR TOKEN LISTEN", or "work URL FILE VERB …" with the token in a file.
 func play(ctx context.Context, role []string) error {
 	switch role[0] {
 	case "broker":
-		listen := strings.TrimPrefix(role[2], "nats://")
-		server, err := embedded.Start(ctx, embedded.Options{Dir: role[1], Listen: listen, Token: token})
+		listen := strings.TrimPrefix(role[3], "nats://")
+		server, err := embedded.Start(ctx, embedded.Options{Dir: role[1], Listen: listen, Token: role[2]})
 		if err != nil {
 			return err
 		}
@@ -37,43 +37,68 @@ func play(ctx context.Context, role []string) error {
 		<-ctx.Done()
 		return server.Close(context.WithoutCancel(ctx))
 	case "work":
-		b, err := connect(ctx, role[1])
+		b, err := connect(ctx, role[1], role[2])
 		if err != nil {
 			return err
 		}
-		return transporttest.Work(ctx, b, role[2:], os.Stdout)
+		return transporttest.Work(ctx, b, role[3:], os.Stdout)
 	}
 	return fmt.Errorf("role %q: want broker or work", role)
 }
 
-func connect(ctx context.Context, url string) (transport.Broker, error) {
-	return nats.Open(ctx, nats.Options{URL: url, Token: token, Survives: "power"})
+// connect shows the token that a file has at each connection.
+func connect(ctx context.Context, url, file string) (transport.Broker, error) {
+	token := func() (string, error) {
+		b, err := os.ReadFile(file)
+		return string(b), err
+	}
+	return nats.Open(ctx, nats.Options{URL: url, Password: token, Survives: "power"})
 }
 
 // loopback is the embedded broker in a process of its own, reached over loopback and killed with SIGKILL.
 func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
+	disk := newDisk(t)
 	return transporttest.Target[transporttest.Site]{
 		Name: "embedded NATS, loopback",
+		Long: disk != nil,
+		Declared: map[int]string{
+			42: "there are no users: who has the token may do everything",
+		},
 		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
-			dir := t.TempDir()
-			d := &transporttest.Daemon{Role: []string{"broker", dir, "127.0.0.1:0"}}
-			if err := d.Start(ctx); err != nil {
+			dir, token := t.TempDir(), filepath.Join(t.TempDir(), "token")
+			if disk != nil {
+				dir = filepath.Join(disk.Dir, filepath.Base(dir))
+			}
+			first := rand.Text()
+			d := &transporttest.Daemon{Role: []string{"broker", dir, first, "127.0.0.1:0"}}
+			if err := errors.Join(os.WriteFile(token, []byte(first), 0o600), d.Start(ctx)); err != nil {
 				return transporttest.Site{}, nil, err
 			}
-			return transporttest.Site{
-				Open: func(ctx context.Context) (transport.Broker, error) { return connect(ctx, d.Address) },
+			site := transporttest.Site{
+				Open: func(ctx context.Context) (transport.Broker, error) { return connect(ctx, d.Address, token) },
 				Command: func(ctx context.Context, args ...string) *exec.Cmd {
-					return transporttest.Child(ctx, append([]string{"work", d.Address}, args...)...)
+					return transporttest.Child(ctx, append([]string{"work", d.Address, token}, args...)...)
 				},
 				Through: func(ctx context.Context, via func(string) string) (transport.Broker, error) {
-					return connect(ctx, "nats://"+via(strings.TrimPrefix(d.Address, "nats://")))
+					return connect(ctx, "nats://"+via(strings.TrimPrefix(d.Address, "nats://")), token)
 				},
 				Kill: d.Restart,
 				Down: d.Down,
 				Wipe: func(ctx context.Context) error {
 					return errors.Join(d.Kill(ctx), os.RemoveAll(dir), d.Start(ctx))
 				},
-			}, d.Kill, nil
+				Rotate: func(ctx context.Context) (learn func() error, err error) { // a token is of one run of the broker
+					next := rand.Text()
+					d.Role[2] = next
+					return func() error { return os.WriteFile(token, []byte(next), 0o600) }, d.Restart(ctx)
+				},
+			}
+			if disk != nil {
+				site.PowerLoss = func(ctx context.Context) error {
+					return errors.Join(disk.LosePower(ctx, d.Process(), func() error { return d.Kill(ctx) }), d.Start(ctx))
+				}
+			}
+			return site, d.Kill, nil
 		},
 	}
 }
@@ -81,10 +106,11 @@ func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
 // inProcess is the embedded broker in this process, without a socket.
 func inProcess(t *testing.T) transporttest.Target[transporttest.Site] {
 	const why = "the broker and its clients are one process and die together; tried over loopback"
+	const users = "there are no users: who has the server may do everything"
 	return transporttest.Target[transporttest.Site]{
 		Name: "embedded NATS, in process",
-		Declared: map[int]string{2: why, 4: why, 5: why, 13: why, 14: why, 21: why, 26: why, 31: why, 35: why, 36: why, 37: why, 38: why,
-			42: "there are no users: who has the server may do everything"},
+		Declared: map[int]string{2: why, 3: why, 4: why, 5: why, 13: why, 14: why, 21: why, 26: why, 31: why, 35: why, 36: why, 37: why, 38: why,
+			41: users, 42: users},
 		Start: func(ctx context.Context) (transporttest.Site, func(context.Context) error, error) {
 			server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
 			if err != nil {

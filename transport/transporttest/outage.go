@@ -88,7 +88,7 @@ func (s *Scene) resumed(soon context.Context, b transport.Broker, e *transport.E
 	log.insist(soon, s, b, e)
 	log.until(soon, func() bool { return log.handledBy("", e.ID) })
 	if !log.handledBy("", e.ID) {
-		s.Errorf("message %s, sent after the broker's return, is not handled; want it handled within %v of the return", e.ID, resume)
+		s.Errorf("message %s, sent since the broker can be reached again, is not handled in time; want everything to go on by itself", e.ID)
 	}
 }
 
@@ -110,8 +110,8 @@ const publishers = 8 // of a load
 
 // load publishes, whatever happens to the broker.
 type load struct {
-	away   atomic.Bool  // set while the broker certainly is
-	failed atomic.Int64 // while it was away
+	away   atomic.Bool  // set while the broker certainly is, or lets nobody in
+	failed atomic.Int64 // meanwhile
 	stored atomic.Int64
 	stop   func()
 }
@@ -165,7 +165,7 @@ func (l *load) one(ctx context.Context, s *Scene, log *account, b transport.Brok
 		return
 	}
 	if err == nil {
-		s.Errorf("a send was confirmed while the broker was away; want an error")
+		s.Errorf("a send was confirmed while nobody could reach the broker; want an error")
 	}
 	l.failed.Add(1)
 }

@@ -31,6 +31,10 @@ type Site struct {
 	Wipe func(ctx context.Context) error
 	// Denied connects as somebody who may not create, send or receive anything. nil = cannot.
 	Denied func(ctx context.Context) (transport.Broker, error)
+	// Rotate gives the user of Open another password at the broker, and ends its connections. Who opens, or is open, is told
+	// the old one until learn is called, and from then on the new one, as by a file that is read at each connection. nil =
+	// cannot.
+	Rotate func(ctx context.Context) (learn func() error, err error)
 	// Down is the first half of Kill; up is the second one, and returns when the broker serves. nil = Kill, so that the
 	// broker is away for no longer than it takes to start.
 	Down func(ctx context.Context) (up func(ctx context.Context) error, err error)

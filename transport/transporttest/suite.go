@@ -32,6 +32,9 @@ type Target[S any] struct {
 	Start func(ctx context.Context) (site S, stop func(context.Context) error, err error)
 	// Declared are the promises that this target cannot keep, each with the reason.
 	Declared map[int]string
+	// Long says that this run has means which ordinary ones lack, such as a disk that may lose its power: what only such a run
+	// has passed is marked so by [Record].
+	Long bool
 	// Virtual lets [Suite.Run] put each check into a bubble of testing/synctest, so that waiting takes no time.
 	// Everything then happens in this process.
 	Virtual bool

@@ -55,6 +55,9 @@ packages of the drivers, and compared in each run. Nothing here is written by ha
 			case NotRun:
 				notes = append(notes, fmt.Sprintf("%s was not asked for %d (%s): %s.", c.Name, p.Number, p.Name, x.Reason))
 			case Passed, Failed:
+				if x.Long {
+					return string(x.Outcome) + " (long suites)"
+				}
 				return string(x.Outcome)
 			default:
 				return "no result"
@@ -63,7 +66,9 @@ packages of the drivers, and compared in each run. Nothing here is written by ha
 		})
 	}
 	b.WriteString("\nWhat is declared is known to be impossible there, for the reason below. What was not run is open: the tests of that\n")
-	b.WriteString("driver do not have the means, and nothing was shown.\n\n")
+	b.WriteString("driver do not have the means, and nothing was shown. What has passed in the long suites was shown by `make battery-suites`,\n")
+	b.WriteString("which has means that `make test` lacks, such as root's rights to take a disk its power: a run without them says nothing\n")
+	b.WriteString("about it, and one with them that fails contradicts it.\n\n")
 	for i, n := range notes {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, n)
 	}

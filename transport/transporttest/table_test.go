@@ -45,6 +45,9 @@ func TestATableTellsTheFeaturesTheOutcomesAndTheReasonsOfEachBroker(t *testing.T
 		if p.Number == 35 {
 			x = transporttest.Line{Number: p.Number, Outcome: transporttest.NotRun, Reason: "no hammer"}
 		}
+		if p.Number == 3 {
+			x.Long = true
+		}
 		two.Checks = append(two.Checks, x)
 	}
 	got := transporttest.Table([]*transporttest.Card{one, two})
@@ -56,6 +59,8 @@ func TestATableTellsTheFeaturesTheOutcomesAndTheReasonsOfEachBroker(t *testing.T
 		"| a receipt tells how many groups subscribe | no | yes |",
 		"| a confirmed message survives the loss of | the broker's process | one of its nodes |",
 		"| 1 identity is stable | passed | passed |",
+		"| 3 power loss | passed | passed (long suites) |",
+		"What has passed in the long suites was shown by `make battery-suites`",
 		"| 20 not before its time | passed | declared (1) |",
 		"1. two cannot keep 20 (not before its time): it has no clock.",
 		"| 35 broker away | passed | not run (2) |",

@@ -1,0 +1,12 @@
+//go:build !battery
+
+package nats_test
+
+import (
+	"testing"
+
+	"github.com/parley-io/parley/internal/servers"
+)
+
+// newDisk is none: only the long suites have a disk that can lose its power.
+func newDisk(*testing.T) *servers.Disk { return nil }
