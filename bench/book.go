@@ -20,7 +20,8 @@ type letter struct {
 	sent   time.Duration // on the clock of the messenger
 }
 
-func (l letter) key() string { return "key-" + strconv.Itoa(l.number%letterKeys) }
+// key is that of one of so many.
+func (l letter) key(keys int) string { return "key-" + strconv.Itoa(l.number%keys) }
 
 func (l letter) body() []byte {
 	b := make([]byte, letterBytes)
@@ -35,6 +36,8 @@ func readLetter(body []byte) letter {
 
 // book is what has been handled of a queue: each message once, however often it was delivered.
 type book struct {
+	from time.Duration // on the clock of the messenger; what was sent before is left over from another measurement
+
 	mu        sync.Mutex
 	seen      []bool // by number
 	count     int
@@ -58,6 +61,9 @@ func (b *book) begin(most int) {
 // note takes down that a message was handled; now is on the clock of the messenger.
 func (b *book) note(now time.Duration, body []byte) {
 	l := readLetter(body)
+	if l.sent < b.from {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.seen) <= l.number {
@@ -96,7 +102,7 @@ func (b *book) wait(ctx context.Context, n int) error {
 func (b *book) figures() figures {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f := figures{Count: b.count - b.before, Took: b.last.Sub(b.began)}
+	f := figures{Count: b.count - b.before, Before: b.before, Took: b.last.Sub(b.began)}
 	f.P50, f.P99 = percentiles(b.took)
 	return f
 }

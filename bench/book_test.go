@@ -12,7 +12,7 @@ func TestALetterIsReadAsItWasWritten(t *testing.T) {
 	if got := readLetter(body); got != want || len(body) != letterBytes {
 		t.Errorf("%d bytes read as %+v; want %d bytes, %+v", len(body), got, letterBytes, want)
 	}
-	if got := want.key(); got != "key-0" {
+	if got := want.key(letterKeys); got != "key-0" {
 		t.Errorf("key = %s; want that of number 0, which is %d earlier", got, 2*letterKeys)
 	}
 }
@@ -49,6 +49,15 @@ func TestABookMeasuresFromItsBegin(t *testing.T) {
 	b.begin(1) // too late
 	if f := b.figures(); f.Count != 1 {
 		t.Errorf("figures after a begin that came too late = %+v; want those of before", f)
+	}
+}
+
+func TestABookLeavesOutWhatIsLeftOver(t *testing.T) {
+	b := book{from: 2}
+	b.note(3, letter{number: 0, sent: 1}.body())
+	b.note(3, letter{number: 0, sent: 2}.body())
+	if b.count != 1 {
+		t.Errorf("%d messages; want the one that was sent after it had begun", b.count)
 	}
 }
 

@@ -2,90 +2,65 @@ package main
 
 import (
 	"context"
-	"errors"
+	"slices"
 )
 
-// What ours must reach on a server, in the same run and as durable as what it is compared with.
+// kind is what a client is on any network.
+type kind string
+
 const (
-	rawGoal       = 0.8 // of the raw client's messages per second, published from 64 goroutines
-	amqpMillGoal  = 5.0 // times Watermill's messages per second, with a handler of a millisecond and order by key
-	kafkaMillGoal = 10.0
+	raw kind = "raw" // the library that there is for the broker
+	// removing is raw with queues from which the broker removes what is acknowledged, as it does from those of Parley; where
+	// that is something else.
+	removing kind = "raw, work queue"
+	tuned    kind = "watermill" // with the best settings that were found
+	// untuned is Watermill as it is without settings but that the broker confirms, where that is something else.
+	untuned kind = "watermill, defaults"
+	// ours is package delivery on the network's broker, ledger and contracts aside.
+	ours kind = "parley"
+	// silent and ledgered are verbs of contracts, and services, without and with the ledger.
+	silent   kind = "parley, ledger off"
+	ledgered kind = "parley, ledger on"
+	// collected is the same in a process that collects the ledger wherever the broker is.
+	collected kind = "parley, ledger collected"
 )
 
-// contest is one thing that the clients are compared in.
-type contest struct {
-	title string // in tables
-	order order
-	noRaw bool // a raw client has no order by key to offer but one message after the other
+// brand is a client of a network.
+type brand struct {
+	kind kind
+	name string // in the tables
+	open func(ctx context.Context, url string) (client, error)
 }
 
-// contests are all of them.
-var contests = []contest{
-	{title: "publish g1", order: order{What: orderPublish, Concurrency: 1}},
-	{title: "publish g64", order: order{What: orderPublish, Concurrency: 64}},
-	{title: "consume", order: order{What: orderConsume}},
-	{title: "1 ms, ordered", order: order{What: orderInOrder}, noRaw: true},
-	{title: "publish g64 to handled", order: order{What: orderThrough, Concurrency: 64}},
-	{title: "2,000/s to handled", order: order{What: orderPaced, Rate: 2000}},
+// brands are the clients of a network, by the scheme of its URL. nil = unknown.
+func brands(scheme string) []brand {
+	var theirs []brand
+	switch scheme {
+	case "amqp":
+		theirs = []brand{{raw, "amqp091-go", openAMQP}, named(tuned, openAMQPMill), named(untuned, openAMQPMillDefaults)}
+	case "kafka":
+		theirs = []brand{{raw, "franz-go", openKafka}, named(tuned, openKafkaMill)}
+	case "nats", embeddedSite:
+		theirs = []brand{{raw, "nats.go", openNATS}, {removing, "nats.go, work queue", openNATSWorkQueue}, named(tuned, openNATSMill)}
+	default:
+		return nil
+	}
+	return append(theirs, named(ours, openParley), named(silent, openSilent), named(ledgered, openLedgered), named(collected, openCollected))
 }
 
-// compare measures the raw client, Watermill and ours on one network.
-func compare(ctx context.Context, c config, s site, r *report) (err error) {
-	var children []*child
-	defer func() { err = errors.Join(err, endAll(children)) }()
-	all := brands(s.scheme)
-	for _, b := range all {
-		p, err := start(ctx, c, setup{Role: "messenger", Name: s.name + " " + b.name, Brand: b.name, URL: s.url})
-		if err != nil {
-			return err
-		}
-		children = append(children, p)
-	}
-	var variants []variant
-	for _, t := range contests {
-		for i, b := range all {
-			if i > 0 || !t.noRaw {
-				variants = append(variants, variant{s.row(t.title, b.name), children[i], t.order, children[i : i+1]})
-			}
-		}
-	}
-	names := namesOf(variants)
-	found, err := measure(c, variants, r.progress(s.name))
-	if err != nil {
-		return err
-	}
-	r.addRows(names, found)
-	s.judge(all, found, r)
-	return nil
+func named(k kind, open func(context.Context, string) (client, error)) brand {
+	return brand{k, string(k), open}
 }
 
-// judge says what the figures are worth.
-func (s site) judge(all []brand, found map[string][]figures, r *report) {
-	raw, mill := all[0].name, all[1].name
-	over := func(t contest, brand string, of func(figures) float64) []float64 {
-		return ratiosOf(found[s.row(t.title, parleys)], found[s.row(t.title, brand)], of)
+// brandOf is the brand of a kind; ok is false where the network has none.
+func brandOf(scheme string, k kind) (b brand, ok bool) {
+	all := brands(scheme)
+	i := slices.IndexFunc(all, func(b brand) bool { return b.kind == k })
+	if i < 0 {
+		return brand{}, false
 	}
-	for _, t := range contests {
-		if t.order.Rate > 0 {
-			r.note(s.row(t.title, "p50 over "+raw), over(t, raw, figures.p50))
-			r.note(s.row(t.title, "p99 over "+raw), over(t, raw, figures.p99))
-			continue
-		}
-		switch {
-		case t.noRaw:
-		case t.order == order{What: orderPublish, Concurrency: 64} && s.scheme != embeddedSite:
-			r.atLeast("publish-64-"+s.name, over(t, raw, figures.perSecond), rawGoal)
-		default:
-			r.note(s.row(t.title, "over "+raw), over(t, raw, figures.perSecond))
-		}
-		ratio := over(t, mill, figures.perSecond)
-		switch {
-		case t.order.What == orderInOrder && s.scheme == "amqp":
-			r.atLeast("ordered-1ms-"+s.name, ratio, amqpMillGoal)
-		case t.order.What == orderInOrder && s.scheme == "kafka":
-			r.atLeast("ordered-1ms-"+s.name, ratio, kafkaMillGoal)
-		default:
-			r.note(s.row(t.title, "over "+mill), ratio)
-		}
-	}
+	return all[i], true
 }
+
+// theirs reports whether k is a client of somebody else, which does not understand the parameters of our URLs.
+func (k kind) theirs() bool { return k == raw || k == removing || k == tuned || k == untuned }

@@ -27,26 +27,3 @@ type intake struct {
 	ready   func()            // called once everything that consumes has begun
 	handle  func(body []byte) // called from several goroutines
 }
-
-// brand is a client by its name in the tables.
-type brand struct {
-	name string
-	open func(ctx context.Context, url string) (client, error)
-}
-
-// parleys is the name of ours.
-const parleys = "parley"
-
-// brands are what is compared on a network, by the scheme of its URL: the raw client, Watermill, and ours. nil =
-// unknown.
-func brands(scheme string) []brand {
-	switch scheme {
-	case "amqp":
-		return []brand{{"amqp091-go", openAMQP}, {"watermill", openAMQPMill}, {parleys, openParley}}
-	case "kafka":
-		return []brand{{"franz-go", openKafka}, {"watermill", openKafkaMill}, {parleys, openParley}}
-	case "nats", "embedded":
-		return []brand{{"nats.go", openNATS}, {"watermill", openNATSMill}, {parleys, openParley}}
-	}
-	return nil
-}

@@ -28,6 +28,16 @@ func openNATS(ctx context.Context, address string) (client, error) {
 	return &natsClient{s}, nil
 }
 
+// openNATSWorkQueue is the same with streams that hold a message until it is acknowledged.
+func openNATSWorkQueue(ctx context.Context, address string) (client, error) {
+	s, err := dialNATS(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	s.retention = jetstream.WorkQueuePolicy
+	return &natsClient{s}, nil
+}
+
 func (c *natsClient) publish(ctx context.Context, q queue, _ string, body []byte) error {
 	_, err := c.js.Publish(ctx, q.name, body)
 	return err
@@ -62,6 +72,8 @@ type natsStreams struct {
 	url    string           // of that
 	conn   *nats.Conn
 	js     jetstream.JetStream
+
+	retention jetstream.RetentionPolicy // the zero value keeps what is acknowledged
 }
 
 // dialNATS connects to nats://…, or to a server of its own in this process for embedded://DIR.
@@ -95,7 +107,7 @@ func (s natsStreams) dial() (*nats.Conn, error) {
 
 func (s natsStreams) create(ctx context.Context, q queue) error {
 	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: q.name, Subjects: []string{q.name}, Storage: jetstream.FileStorage,
+		Name: q.name, Subjects: []string{q.name}, Storage: jetstream.FileStorage, Retention: s.retention,
 	})
 	return err
 }

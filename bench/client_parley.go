@@ -31,12 +31,7 @@ func openParley(ctx context.Context, address string) (client, error) {
 	if u.Scheme == "kafka" {
 		c.partitions = kafkaOrderedPartitions
 	}
-	if u.Scheme != embeddedSite { // what a confirmation survives is the server's, and the same for all who are compared
-		consent := u.Query()
-		consent.Set("survives", "process")
-		u.RawQuery = consent.Encode()
-	}
-	if c.net, err = openNetwork(ctx, u.String(), "bench"); err != nil {
+	if c.net, err = openConsenting(ctx, address); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -52,11 +52,11 @@ func (v variant) run() (figures, error) {
 		return figures{}, err
 	}
 	f, err := v.actor.do(v.order)
-	if err != nil {
-		return figures{}, err
+	if err != nil || f.CPU > 0 {
+		return f, err
 	}
 	after, err := cpuOf(v.all)
-	f.CPU = after - before - f.Aside
+	f.CPU = after - before
 	return f, err
 }
 
@@ -95,11 +95,15 @@ func median(values []float64) float64 {
 
 // medianOf is the median of one figure over all rounds.
 func medianOf(rounds []figures, of func(figures) float64) float64 {
-	var values []float64
+	return median(valuesOf(rounds, of))
+}
+
+// valuesOf are those of one figure in each round.
+func valuesOf(rounds []figures, of func(figures) float64) (values []float64) {
 	for _, f := range rounds {
 		values = append(values, of(f))
 	}
-	return median(values)
+	return values
 }
 
 // hammer calls f from n goroutines for the given time, each again as soon as it has returned. What is under way at the
@@ -155,6 +159,20 @@ func percentiles(all []time.Duration) (p50, p99 time.Duration) {
 	}
 	slices.Sort(all)
 	return all[len(all)/2], all[len(all)*99/100]
+}
+
+// poll asks every ten milliseconds until ok says so or ctx is done, and answers what ok said last.
+func poll(ctx context.Context, ok func() bool) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // endAll ends children, the last one first.

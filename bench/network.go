@@ -47,6 +47,21 @@ func (b *broker) close(ctx context.Context) error { return b.net.Close(ctx) }
 
 func embeddedURL(dir string) string { return "embedded://" + dir }
 
+// openConsenting opens the network of an address and accepts what a confirmation of its server survives: that is the same
+// for all who are compared.
+func openConsenting(ctx context.Context, address string, options ...network.Option) (*parley.Network, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != embeddedSite {
+		consent := u.Query()
+		consent.Set("survives", "process")
+		u.RawQuery = consent.Encode()
+	}
+	return openNetwork(ctx, u.String(), "bench", options...)
+}
+
 func openNetwork(ctx context.Context, url, source string, options ...network.Option) (*parley.Network, error) {
 	warn := network.WithWarn(func(line string) { fmt.Fprintln(os.Stderr, "broker:", line) })
 	return network.Open(ctx, url, append(options, network.WithSource(source), warn)...)
@@ -64,9 +79,13 @@ func bothClients(name string, n *parley.Network) (on, off *parley.Client, err er
 	if on, err = newClient(name, n); err != nil {
 		return nil, nil, err
 	}
-	silent := &parley.Network{Name: n.Name, Calls: n.Calls, Messages: n.Messages, Operator: n.Operator, Directory: n.Directory}
-	off, err = newClient(name, silent)
+	off, err = newClient(name, withoutLedger(n))
 	return on, off, err
+}
+
+// withoutLedger is the same network where nothing is recorded.
+func withoutLedger(n *parley.Network) *parley.Network {
+	return &parley.Network{Name: n.Name, Calls: n.Calls, Messages: n.Messages, Operator: n.Operator, Directory: n.Directory}
 }
 
 // ledgerStats counts the transitions that this process was to record so far, and those of them that it dropped.

@@ -23,10 +23,11 @@ const childEnv = "BENCH_CHILD"
 type setup struct {
 	Role    string // a key of roles
 	Name    string // of the process; "" = Role
-	Brand   string // of the client that a messenger measures
+	Brand   kind   // of the client that a messenger measures
 	Dir     string // for its data
 	URL     string // of the network that it joins
 	Peer    string // URL of what it calls
+	Queue   string // that several processes share
 	Log     string // file that says what was really done, of a story
 	Profile string // file for its CPU profile; "" = none
 }
@@ -37,6 +38,9 @@ type order struct {
 	Concurrency int
 	Rate        int // per second
 	For         time.Duration
+	Count       int // of what is done, where it is not For that ends it
+	Keys        int // that the messages have; 0 = letterKeys, in no order
+	Queues      int // over which they are spread; 0 = 1
 }
 
 // orderCPU is answered by every child: the CPU time that it has used.
@@ -47,8 +51,8 @@ type figures struct {
 	Count     int           // what was done
 	Took      time.Duration // all of it together
 	P50, P99  time.Duration // of one
-	CPU       time.Duration // of all processes that took part
-	Aside     time.Duration // CPU time that went into preparing what was measured, by whoever was ordered
+	CPU       time.Duration // of all processes that took part; who does alone says it, without what was only prepared
+	Before    int           // messages that came before what was measured
 	Recorded  uint64        // transitions that the ledger's writer was given
 	Dropped   uint64        // those of them that it gave up
 	Collected uint64        // transitions that the collector has
@@ -57,12 +61,16 @@ type figures struct {
 	InCommit  time.Duration // the time that the journal's writer has spent in them
 	CommitP50 time.Duration // of one
 	Waiting   waitingFigures
+	Backlog   backlogFigures
 	Story     storyFigures
 	Chain     chainFigures
 }
 
 // perSecond is the rate of what was done.
 func (f figures) perSecond() float64 { return float64(f.Count) / f.Took.Seconds() }
+
+// perCPU is how much of it was done for each second of CPU time.
+func (f figures) perCPU() float64 { return float64(f.Count) / f.CPU.Seconds() }
 
 func (f figures) p50() float64 { return micro(f.P50) }
 
@@ -78,22 +86,20 @@ type actor interface {
 
 // roles start what a child can be; address is what others need to know of it.
 var roles = map[string]func(ctx context.Context, s setup) (a actor, address string, err error){
-	"network":          startBroker,
-	"callee":           startCallee,
-	"caller":           startCaller,
-	"plain callee":     startPlainCallee,
-	"plain caller":     startPlainCaller,
-	"messenger":        startMessenger,
-	"publisher":        startPublisher,
-	"plain publisher":  startPlainPublisher,
-	"send and handled": startSteady,
-	"inserter":         startInserter,
-	"engine":           startStepper,
-	"owner":            startOwner,
-	"waiting":          startHolder,
-	"backend":          startBackend,
-	"styles":           startStylist,
-	"chain":            startChain,
+	"network":      startBroker,
+	"callee":       startCallee,
+	"caller":       startCaller,
+	"plain callee": startPlainCallee,
+	"plain caller": startPlainCaller,
+	"messenger":    startMessenger,
+	"backlog":      startBacklog,
+	"inserter":     startInserter,
+	"engine":       startStepper,
+	"owner":        startOwner,
+	"waiting":      startHolder,
+	"backend":      startBackend,
+	"styles":       startStylist,
+	"chain":        startChain,
 }
 
 // reply answers an order, and first the setup.

@@ -91,18 +91,6 @@ func (r *report) limit(format string, args ...any) {
 	r.Limits = append(r.Limits, fmt.Sprintf(format, args...))
 }
 
-// drops adds the target that no transition is missing at the collector, which holds only at the full rate.
-func (r *report) drops(name string, f figures) {
-	expected := max(f.Recorded, uint64(perMessage*f.Count))
-	lost := float64(max(expected, f.Collected) - f.Collected)
-	t := target{Name: name, spread: spreadOf([]float64{lost}), AtMost: true, OK: lost == 0}
-	if rate := f.perSecond(); rate < 0.95*steadyRate {
-		t.OK, t.Why = false, fmt.Sprintf("only %.0f messages/s were sent, %d were wanted", rate, steadyRate)
-	}
-	r.Targets = append(r.Targets, t)
-	r.note("transitions collected at that rate", []float64{float64(f.Collected)})
-}
-
 func (r *report) note(name string, ratios []float64) {
 	r.Notes = append(r.Notes, note{name, spreadOf(ratios)})
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -24,7 +26,24 @@ type site struct {
 }
 
 // row is the name of one client's figures in one respect.
-func (s site) row(title, brand string) string { return s.name + " " + title + ", " + brand }
+func (s site) row(title string, k kind) string {
+	b, _ := brandOf(s.scheme, k)
+	return s.name + " " + title + ", " + cmp.Or(b.name, string(k))
+}
+
+// apart is the same network, but for what Parley makes there: that is kept apart from what it makes elsewhere in this run.
+// A network of a process is apart by itself.
+func (s site) apart() site {
+	u, err := url.Parse(s.url)
+	if err != nil || s.url == "" {
+		return s
+	}
+	q := u.Query()
+	q.Set("prefix", cmp.Or(q.Get("prefix"), "bench")+"-"+strings.ToLower(rand.Text()[:6]))
+	u.RawQuery = q.Encode()
+	s.url = u.String()
+	return s
+}
 
 // siteNames are what -network takes, apart from URLs.
 func siteNames() []string {

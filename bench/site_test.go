@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,34 +34,16 @@ func TestAURLIsOneSiteWithTheNameOfItsServer(t *testing.T) {
 	}
 }
 
-func TestEachServerHasItsGoals(t *testing.T) {
-	for scheme, want := range map[string][]string{
-		"amqp":     {"target publish-64-x 0.5 0.8 short", "target ordered-1ms-x 0.5 5 short"},
-		"kafka":    {"target publish-64-x 0.5 0.8 short", "target ordered-1ms-x 0.5 10 short"},
-		"nats":     {"target publish-64-x 0.5 0.8 short"},
-		"embedded": nil,
+func TestASiteApartHasAPrefixOfItsOwn(t *testing.T) {
+	for url, want := range map[string]string{
+		"nats://h":                           `^nats://h\?prefix=bench-[a-z0-9]{6}$`,
+		"amqp://u:p@h/v?prefix=x&survives=n": `^amqp://u:p@h/v\?prefix=x-[a-z0-9]{6}&survives=n$`,
+		"":                                   `^$`,
 	} {
-		s, found, r := site{name: "x", scheme: scheme}, make(map[string][]figures), report{}
-		for _, c := range contests {
-			for _, b := range brands(scheme) {
-				f := figures{Count: 200, Took: 1e9, P50: 1, P99: 1}
-				if b.name == parleys {
-					f.Count /= 2
-				}
-				found[s.row(c.title, b.name)] = []figures{f}
-			}
-		}
-		s.judge(brands(scheme), found, &r)
-		var got []string
-		for _, l := range r.Targets {
-			got = append(got, l.String())
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: got %q; want %q", scheme, got, want)
-		}
-		// Each but the pace and the order over both others, the order over Watermill, the pace in two respects over raw.
-		if ratios := len(r.Notes) + len(r.Targets); ratios != 2*(len(contests)-2)+1+2 {
-			t.Errorf("%s: %d ratios in %d contests; want one for each", scheme, ratios, len(contests))
+		s := site{name: "x", url: url}
+		got, again := s.apart().url, s.apart().url
+		if ok, err := regexp.MatchString(want, got); err != nil || !ok || url != "" && got == again {
+			t.Errorf("%q apart is %q, and then %q; want two like %s", url, got, again, want)
 		}
 	}
 }

@@ -17,14 +17,29 @@ const (
 	millPrefetch = 256
 )
 
-// openAMQPMill is watermill-amqp with a pool of channels, without which it opens one for each message, and with
-// confirmations. An ordered queue is as many queues, each with one handler: several handlers of one would keep no order.
+// openAMQPMill is watermill-amqp with a pool of channels, and with confirmations.
 func openAMQPMill(ctx context.Context, url string) (client, error) {
+	config := confirmingAMQPMill(url)
+	config.Publish.ChannelPoolSize = millChannels
+	config.Consume.Qos.PrefetchCount = millPrefetch
+	return newAMQPMill(ctx, url, config)
+}
+
+// openAMQPMillDefaults is the same without a pool: it opens a channel for each message.
+func openAMQPMillDefaults(ctx context.Context, url string) (client, error) {
+	return newAMQPMill(ctx, url, confirmingAMQPMill(url))
+}
+
+func confirmingAMQPMill(url string) millamqp.Config {
 	config := millamqp.NewDurableQueueConfig(url)
 	config.Queue.Arguments = quorum()
 	config.Publish.ConfirmDelivery = true
-	config.Publish.ChannelPoolSize = millChannels
-	config.Consume.Qos.PrefetchCount = millPrefetch
+	return config
+}
+
+// newAMQPMill makes an ordered queue of as many queues as there are handlers, each with one: several handlers of one would keep
+// no order.
+func newAMQPMill(ctx context.Context, url string, config millamqp.Config) (client, error) {
 	raw, err := openAMQP(ctx, url)
 	if err != nil {
 		return nil, err
