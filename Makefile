@@ -25,14 +25,14 @@ check: lint ## everything static
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt -w these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) mod tidy -diff
-	$(GO) vet -tags battery ./transport/nats/... ./delivery/deliverytest
+	$(GO) vet -tags battery ./transport/nats/... ./transport/transporttest ./delivery/deliverytest
 	cd bench && $(GO) vet ./... && $(GO) mod tidy -diff
 	cd interop && $(GO) vet ./... && $(GO) mod tidy -diff
 	$(GO) test -count=1 ./internal/archtest
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(SERVERLESS) >/dev/null
 
 test: ## everything that runs, on real brokers; those that no PARLEY_TEST_… names are installed and started
-	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on -timeout 20m ./... && cd bench && $(GO) test ./... && cd ../interop && $(GO) test ./...'
+	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on -timeout 20m ./... && cd bench && $(GO) test -timeout 20m ./... && cd ../interop && $(GO) test ./...'
 
 services: ## real brokers that are left running: eval "$$(make -s services)"
 	@$(SERVERS) start
@@ -55,6 +55,7 @@ mutants: ## breaks Parley on purpose, one defect at a time, and runs the check t
 battery-suites: ## what the suites of make test leave out: delivery on RabbitMQ and Kafka; power loss, full disks (as root) and clusters on NATS
 	$(GO) test -tags battery -timeout 60m -run 'RabbitMQ|Kafka' ./delivery/deliverytest
 	$(GO) test -tags battery -timeout 30m -run 'PowerLoss|FullDisk|ACluster|ANATSCluster' ./transport/nats
+	PARLEY_CHECKS=3 $(GO) test -tags battery -timeout 15m -run 'NATSServerKeeps|OverLoopbackKeeps' ./transport/nats ./transport/transporttest
 
 bench: ## the cost of Parley beside the raw thing; exit code 1 where a target is short
 	cd bench && $(GO) run . -suite all -network embedded

@@ -74,7 +74,7 @@ func (e *Event[T]) readable(ctx context.Context, c *Client) error {
 	if !e.stream {
 		return &Error{Code: FailedPrecondition, Address: e.address, Message: "Read wants an event with the Stream option: a topic keeps nothing, its messages belong to those who subscribed"}
 	}
-	ctx, cancel := withDefault(ctx, DefaultSendTimeout)
+	ctx, cancel := withDefault(ctx)
 	defer cancel()
 	if err := c.declare(ctx, e.channel); err != nil {
 		return readError(e.address, err)

@@ -63,7 +63,7 @@ func accept(ctx context.Context, s Sender, c *contract, key string, body []byte,
 		o.send(e)
 	}
 	report(options, e)
-	ctx, cancel := withDefault(ctx, DefaultSendTimeout)
+	ctx, cancel := withDefault(ctx)
 	defer cancel()
 	receipt := s.Accept(ctx, c.style, c.channel, []*transport.Envelope{e})[0]
 	if receipt.Err != nil {

@@ -67,7 +67,7 @@ func begin(ctx context.Context, s Sender, c *contract, body []byte, options []Re
 		o.request(e)
 	}
 	report(options, e)
-	ctx, cancel := withDefault(ctx, DefaultSendTimeout)
+	ctx, cancel := withDefault(ctx)
 	defer cancel()
 	if direct, ok := s.(starter); ok {
 		if done, err := direct.start(ctx, c, e); done {
@@ -78,11 +78,11 @@ func begin(ctx context.Context, s Sender, c *contract, body []byte, options []Re
 }
 
 // withDefault is ctx with a deadline.
-func withDefault(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+func withDefault(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, d)
+	return context.WithTimeout(ctx, DefaultSendTimeout)
 }
 
 // enqueue is the way of a request whose owner is away.
@@ -185,7 +185,7 @@ func (c *Client) raise(ctx context.Context, k *contract, a operationAction, opti
 		o.request(e)
 	}
 	report(options, e)
-	ctx, cancel := withDefault(ctx, DefaultSendTimeout)
+	ctx, cancel := withDefault(ctx)
 	defer cancel()
 	limit := c.directTime(ctx)
 	if a.Do == doRetry {

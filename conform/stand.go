@@ -129,11 +129,8 @@ func (p place) directory() (string, error) {
 func inMemory() *stand {
 	return &stand{
 		features: mem.New().Process("features").Broker().Features(),
-		declared: map[int]string{
-			2:  "the broker is memory of this process: nothing survives its end, as Features.Survives says",
-			22: "what is returned comes again at once, as the package says: nothing but this process would be spared by a pause",
-		},
-		site: func() transporttest.Site { return transporttest.Memory(mem.New(), nil) },
-		end:  func(context.Context, []transport.Route) error { return nil },
+		declared: transporttest.MemoryDeclared(),
+		site:     func() transporttest.Site { return transporttest.Memory(mem.New(), nil) },
+		end:      func(context.Context, []transport.Route) error { return nil },
 	}
 }

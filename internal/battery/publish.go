@@ -20,6 +20,8 @@ const (
 	openLimit = 3 * time.Minute
 	// lastLimit is how long what is being sent has once the process is told to end.
 	lastLimit = 30 * time.Second
+	// tellAfter is how long a message is tried without a word in the process's log.
+	tellAfter = 10 * time.Second
 	// behindLimit is how far a lane may fall behind its times before it gives up to catch up.
 	behindLimit = time.Second
 )
@@ -100,7 +102,7 @@ func (w *worker) send(ctx context.Context, client *parley.Client, l load) {
 	ctx, cancel := outlast(ctx, lastLimit)
 	defer cancel()
 	certain := true // no try can have been stored
-	for {
+	for patient := time.Now().Add(tellAfter); ; {
 		err := w.put(ctx, client, l, options)
 		if err == nil {
 			w.say("stored", l)
@@ -111,6 +113,10 @@ func (w *worker) send(ctx context.Context, client *parley.Client, l load) {
 			return
 		}
 		certain = certain && errors.Is(err, transport.ErrNotSent)
+		if time.Now().After(patient) {
+			patient = time.Now().Add(tellAfter)
+			_, _ = fmt.Fprintf(stderr{}, "%s %d is still tried: %v\n", l.Lane, l.Number, err)
+		}
 		if !sleep(ctx, 10*time.Millisecond) {
 			return
 		}

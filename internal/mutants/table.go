@@ -122,6 +122,11 @@ var mutants = []mutant{
 		dir: "transport/nats", check: "TestTheRepetitionOfAnUnknownOutcomeIsNeverInABatchWithStrangers",
 	},
 	{
+		name: "nats-gives-up", defect: "two refusals of a password end the connection for good",
+		file: "transport/nats/connect.go", before: "\t\tnatsio.IgnoreAuthErrorAbort(), // a password may be changed on both sides\n", after: "",
+		dir: "transport/nats", check: "TestAPasswordIsAskedForAgainUntilItIsRight",
+	},
+	{
 		name: "nats-owner-not-fenced", defect: "a process that was frozen begins what another has taken over",
 		file: "transport/nats/lease.go", before: "return sent != nil && elapsed(*sent) < LeaseTTL-leaseMargin", after: "return sent != nil",
 		dir: "transport/nats", check: "TestAFrozenProcessBeginsNothingWhenItThaws",
