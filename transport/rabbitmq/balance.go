@@ -20,6 +20,9 @@ type crowd struct {
 // lookEvery is how often members are counted. Two looks in a row must say the same before a partition passes on.
 const lookEvery = time.Second
 
+// membersKept is how long the queue of members is there without one.
+const membersKept = 10 * time.Minute
+
 // fairShare is how many of n partitions each of the members has, at the most.
 func fairShare(n, members int) int {
 	members = max(members, 1)
@@ -36,16 +39,34 @@ func (r *receiver) join(s *session, now time.Time) {
 	}
 	r.crowd = crowd{looked: now}
 	members := r.b.names.members(r.route.Channel.Address, r.route.Group)
-	err := s.transact(func(ch *amqp.Channel) error {
-		_, err := ch.QueueDeclare(members, true, true, false, false, amqp.Table{"x-queue-type": "classic"})
-		return err
-	})
-	if err != nil {
+	if err := r.layMembers(s, members); err != nil {
 		return
 	}
 	if y, err := r.consume(s, members, 1, nil); err == nil {
 		r.crowd.stay = y
 	}
+}
+
+// layMembers makes the queue that members consume from. It is a quorum queue, which the loss of a node of a cluster does not
+// take away, and goes by itself once there has been no member for membersKept.
+func (r *receiver) layMembers(s *session, name string) error {
+	err := s.transact(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		return err
+	})
+	if !isMissing(err) {
+		return err
+	}
+	err = s.transact(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{
+			"x-queue-type": "quorum", "x-expires": membersKept.Milliseconds(),
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.transact(r.b.settle)
 }
 
 // balance passes on what is more than this member's share. The server leaves every partition with the first who comes,
@@ -57,7 +78,7 @@ func (r *receiver) balance(now time.Time) {
 		return
 	}
 	r.crowd.looked = now
-	queue, err := y.ch.QueueDeclarePassive(r.b.names.members(r.route.Channel.Address, r.route.Group), true, true, false, false, nil)
+	queue, err := y.ch.QueueDeclarePassive(r.b.names.members(r.route.Channel.Address, r.route.Group), true, false, false, false, nil)
 	if err != nil {
 		return // the channel has ended, which is told otherwise
 	}

@@ -9,7 +9,7 @@
 //	a Stream, or a partition of it        stream           parley.orders.v1.order-placed, or :P
 //	position of group mail in a Stream    quorum queue     parley.orders.v1.order-placed:mail, or :mail:P
 //	the same, to be looked at             quorum queue     … and ":position"
-//	members of a partitioned group        classic queue    … and ":members"; it never has a message
+//	members of a partitioned group        quorum queue     … and ":members"; it never has a message
 //	exchange of all positions             direct exchange  parley.POSITION
 //	what waits for its NotBefore          quorum queues    parley.DELAY.00 to parley.DELAY.24
 //	where it goes then                    topic exchange   parley.DELAY

@@ -287,7 +287,7 @@ func noChannels(t *testing.T, s *servers.Server) {
 func foreignMembers(t *testing.T, s *servers.Server) {
 	b := open(t, s.URL)
 	c := channel(t, b, transport.Queue, 2)
-	_, err := dial(t, s).QueueDeclare("parley."+c.Address+":members", true, false, false, false, amqp.Table{"x-queue-type": "quorum"})
+	_, err := dial(t, s).QueueDeclare("parley."+c.Address+":members", false, false, true, false, nil) // exclusively
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,8 +78,7 @@ func TestRemoveAllLeavesNothingOfItsPrefixAndAllOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	// A Queue of partitions has its members only while there are several receivers.
-	queues := []string{"a.queue:0", "a.queue:1", "a.full", "a.full:LANDING", "a.topic:mail", "a.stream", "a.stream:mail", "a.stream:mail:position", "DELAY.NOBODY"}
+	queues := []string{"a.queue:0", "a.queue:1", "a.queue:members", "a.full", "a.full:LANDING", "a.topic:mail", "a.stream", "a.stream:mail", "a.stream:mail:position", "DELAY.NOBODY"}
 	exchanges := []string{"a.queue", "a.full", "a.topic", "a.stream", "POSITION", "DELAY"}
 	for k := range 25 {
 		queues, exchanges = append(queues, fmt.Sprintf("DELAY.%02d", k)), append(exchanges, fmt.Sprintf("DELAY.%02d", k))

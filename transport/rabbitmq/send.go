@@ -169,10 +169,15 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 	case returned:
 		return b.restore(ctx, p)
 	case p.confirmation.Acked():
+		p.session.took(p)
 		return nil
 	case p.session.ch.IsClosed():
 		return b.lost(ctx, p)
-	case p.channel.Pattern == transport.Queue && !p.delayed:
+	}
+	if p.channel.RetainBytes == 0 { // else it may well be full
+		p.session.refused(p, time.Now())
+	}
+	if p.channel.Pattern == transport.Queue && !p.delayed {
 		return fmt.Errorf("%w: the broker did not take it: the queue is full, or has no leader", transport.ErrNotSent)
 	}
 	return errors.New("outcome unknown: the broker did not take it everywhere: a queue is full, or has no leader")

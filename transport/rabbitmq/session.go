@@ -26,6 +26,7 @@ type session struct {
 	why  *amqp.Error   // once lost; nil = it was closed from this side
 
 	returns returns
+	sour    sour
 
 	mu     sync.Mutex
 	alarm  string        // why the server reads nothing from this connection; "" = it does
