@@ -23,6 +23,8 @@ type Broker struct {
 
 	laddering chan struct{} // of capacity 1: held while the ladder is made
 	laddered  atomic.Bool
+	moving    sync.Once         // begins to move what is due
+	clock     *clock            // of the server
 	repairing chan struct{}     // of capacity 1: held while something is declared again
 	repaired  map[string]repair // the last, by exchange; of who holds repairing
 
@@ -34,7 +36,7 @@ type Broker struct {
 	closing chan struct{}  // Close was called
 	dead    chan struct{}  // Close no longer waits
 	stop    func()         // ends the links and the guard
-	users   sync.WaitGroup // Sends, Receives and Declares
+	users   sync.WaitGroup // Sends, Receives, Declares, the mover and who asks for the time
 	owned   sync.WaitGroup // links, guard
 	buried  chan struct{}  // everything is freed
 }
@@ -59,7 +61,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 			Survives: "process", // streams are not written through to the disk, and no client can ask for the cluster's size
 		},
 		outward: newLink(d, "publishes", true), inward: newLink(d, "receives", false),
-		denied: newDenied(), laddering: make(chan struct{}, 1),
+		denied: newDenied(), laddering: make(chan struct{}, 1), clock: newClock(),
 		repairing: make(chan struct{}, 1), repaired: make(map[string]repair),
 		closing: make(chan struct{}), dead: make(chan struct{}), buried: make(chan struct{}),
 	}

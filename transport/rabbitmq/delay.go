@@ -11,20 +11,42 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// A message waits on a ladder of queues: on level k for 2^k units, on those levels alone whose bit is set in the number
-// of units that it waits in all. Each level has an exchange, which puts a message into the level's queue if its bit is
-// set and else hands it to the exchange below; what has waited in the queue goes to the exchange below, too. So all
-// messages of one queue wait equally long, and none waits behind another. The bits are the words of the routing key,
+// What is delayed waits in two places, one after the other. On the ladder the server keeps it, for as long as it takes,
+// but is not on time: it moves a few hundred messages a second, and none for a while after it was killed. So a message
+// leaves the ladder when slack is left or a little more, and the rest is waited for in front of a [mover]. What is due
+// sooner than two slacks goes there at once.
+//
+// The ladder is made of queues: on level k a message waits for 2^k units, on those levels alone whose bit is set in the
+// number of units that it waits in all. Each level has an exchange, which puts a message into the level's queue if its
+// bit is set and else hands it to the exchange below; what has waited in the queue goes to the exchange below, too. So
+// all messages of one queue wait equally long, and none waits behind another. The bits are the words of the routing key,
 // the highest first, and the last words say where the message goes then.
 const (
 	delayUnit = 250 * time.Millisecond
 	levels    = 25 // 2^24 units are 48 days; a queue cannot wait longer than 49
+	// slack is by how much the ladder may be late and nobody notices. The server that is killed and starts again is later
+	// by dead_letter_worker_publisher_confirm_timeout than it is away.
+	slack = 32 * time.Second
 )
 
-// units is how many units of waiting are not less than d.
-func units(d time.Duration) int64 { return int64((d + delayUnit - 1) / delayUnit) }
+// Headers of what is delayed; none of them is on a message that a receiver gets.
+const (
+	targetHeader = "x-parley-target" // the routing key under which it goes on when it is due
+	restHeader   = "x-parley-rest"   // nanoseconds that are left when it leaves the ladder
+	// dueHeader is when it is due, in nanoseconds of Unix time by the server's clock. It is not there if the sender did
+	// not know the server's time.
+	dueHeader = "x-parley-due"
+)
 
-// climb is where a message that waits n units enters the ladder, and the words of its routing key.
+// split says how many units of d are waited for on the ladder, a multiple of slack, and how long after that.
+func split(d time.Duration) (units int64, rest time.Duration) {
+	if d > 2*slack {
+		units = int64((d-slack)/slack) * int64(slack/delayUnit)
+	}
+	return units, d - time.Duration(units)*delayUnit
+}
+
+// climb is where a message that waits n units enters the ladder, -1 for behind it, and the words of its routing key.
 func climb(n int64) (top int, words string) {
 	var b strings.Builder
 	top = -1
@@ -39,13 +61,21 @@ func climb(n int64) (top int, words string) {
 	return top, b.String()
 }
 
-// postpone is where a message for a partition and group goes that must wait for d.
-func (n names) postpone(c transport.Channel, partition int, group string, d time.Duration) (exchange, key string) {
-	top, words := climb(units(d))
-	return n.level(top), words + n.target(c, partition, group)
+// postpone has p, which is for a partition and group, wait for d.
+func (b *Broker) postpone(p *parcel, partition int, group string, now time.Time, d time.Duration) {
+	n, rest := split(d)
+	top, words := climb(n)
+	h := p.message.Headers
+	h[targetHeader], h[restHeader] = b.names.target(p.channel, partition, group), int64(rest)
+	if server := b.clock.latest(now); server > 0 {
+		h[dueHeader] = server + int64(d)
+	}
+	p.delayed, p.mandatory = true, true
+	p.exchange, p.key = b.names.level(top), words+nearWord(nearFor(rest))
 }
 
-// ladder makes the ladder exist, once for each time that it is not known to be there.
+// ladder makes the place of what is delayed exist, once for each time that it is not known to be there, and begins to move
+// what is due.
 func (b *Broker) ladder(ctx context.Context) error {
 	if b.laddered.Load() {
 		return nil
@@ -59,9 +89,7 @@ func (b *Broker) ladder(ctx context.Context) error {
 	if b.laddered.Load() {
 		return nil
 	}
-	err := b.transact(ctx, "ladder", func(ch *amqp.Channel) error { // what is made last
-		return ch.ExchangeDeclarePassive(b.names.level(levels-1), "topic", true, false, false, false, nil)
-	})
+	err := b.transact(ctx, "ladder", b.standing)
 	if isMissing(err) {
 		err = b.transact(ctx, "ladder", b.layLadder)
 	}
@@ -69,10 +97,18 @@ func (b *Broker) ladder(ctx context.Context) error {
 		return fmt.Errorf("make the place of delayed messages: %w", err)
 	}
 	b.laddered.Store(true)
+	b.keepMoving()
 	return nil
 }
 
-// layLadder makes it from below. Without at-least-once the server would lose what it moves when it ends.
+// standing asks for what layLadder makes last.
+func (b *Broker) standing(ch *amqp.Channel) error {
+	_, err := ch.QueueDeclarePassive(b.names.near(nears-1), true, false, false, false, nil)
+	return err
+}
+
+// layLadder makes it from below, and then what is behind it. Without at-least-once the server would lose what it moves
+// when it ends.
 func (b *Broker) layLadder(ch *amqp.Channel) error {
 	if err := b.layNobody(ch); err != nil {
 		return err
@@ -97,11 +133,26 @@ func (b *Broker) layLadder(ch *amqp.Channel) error {
 			return err
 		}
 	}
+	return b.layNear(ch)
+}
+
+// layNear makes the queues in front of the mover. One mover at a time has what is in a queue: another would hold a part
+// of it for as long.
+func (b *Broker) layNear(ch *amqp.Channel) error {
+	for k := range nears {
+		queue := b.names.near(k)
+		if _, err := ch.QueueDeclare(queue, true, false, false, false, quorum(transport.Channel{Partitions: 1})); err != nil {
+			return err
+		}
+		if err := ch.QueueBind(queue, "#."+nearWord(k), b.names.due(), false, nil); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // layNobody makes the ladder's end, and a queue that takes a copy of all that goes to topics and drops it at once: a
-// topic may have no group, and what no queue takes would stay on the ladder and hold up the others.
+// topic may have no group, and what no queue takes would be held for ever.
 func (b *Broker) layNobody(ch *amqp.Channel) error {
 	if err := ch.ExchangeDeclare(b.names.due(), "topic", true, false, false, false, nil); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/parley-io/parley/transport"
 )
@@ -74,10 +75,16 @@ func (n names) level(k int) string {
 	return n.due() + "." + strconv.Itoa(100 + k)[1:]
 }
 
+// near is the queue of what a mover waits for, of those for short rests the first. Its name has the longest rest.
+func (n names) near(k int) string { return n.due() + "." + nearWord(k) }
+
+// nearWord ends the routing key of what is for such a queue, and occurs in no other.
+func nearWord(k int) string { return "NEAR." + strconv.Itoa(int(nearLimit(k)/time.Second)) }
+
 // nobody is the queue that drops what was delayed for groups that are not there.
 func (n names) nobody() string { return n.due() + ".NOBODY" }
 
-// target ends the routing key of what is delayed. Its first word occurs nowhere else.
+// target is the routing key of what was delayed and is due. Its first word occurs nowhere else.
 func (n names) target(c transport.Channel, partition int, group string) string {
 	word := "TO."
 	if c.Pattern == transport.Topic {

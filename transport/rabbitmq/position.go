@@ -259,7 +259,7 @@ func (r *receiver) post(l *lane, now time.Time) {
 	if s == nil || !s.alive() {
 		return // later
 	}
-	if _, passed := s.blocked(); passed == nil && s.out.full() == nil {
+	if s.idle() {
 		_, _ = s.ch.PublishWithDeferredConfirm(r.b.names.positions(), l.queue, false, false, l.position.message()) // else later
 	}
 }

@@ -19,6 +19,7 @@ func (b *Broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 	defer b.users.Done()
 	err := checkRoute(r)
 	if err == nil {
+		b.keepMoving()
 		err = newReceiver(b, r, take).run(ctx)
 	}
 	if err != nil {

@@ -75,6 +75,9 @@ func (b *Broker) everything(known []transport.Route) (exchanges, queues []string
 		queue(b.names.level(k))
 	}
 	exchange(b.names.due())
+	for k := range nears {
+		queue(b.names.near(k))
+	}
 	queue(b.names.nobody())
 	return exchanges, queues
 }

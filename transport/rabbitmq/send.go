@@ -110,8 +110,7 @@ func (b *Broker) address(e *transport.Envelope, p *parcel) (err error) {
 		if wait > MaxDelay {
 			return fmt.Errorf("%w: not before %v: want at most %v from now", transport.ErrRefused, e.NotBefore, MaxDelay)
 		}
-		p.delayed, p.mandatory = true, true
-		p.exchange, p.key = b.names.postpone(c, partition, group, wait)
+		b.postpone(p, partition, group, now, wait)
 	}
 	return b.denied.check(p.exchange)
 }
@@ -186,17 +185,25 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 // lost says what became of a message whose channel ended before its confirmation came. Also where the server ended it
 // because of the exchange, what was published before that may be stored.
 func (b *Broker) lost(ctx context.Context, p *parcel) error {
-	<-p.session.lost
+	b.noteDenied(p)
 	why := p.session.why
-	switch {
-	case about(why, p.exchange) && why.Code == amqp.AccessRefused:
-		b.denied.note(p.exchange, why)
-	case about(why, p.exchange) && why.Code == amqp.NotFound:
+	if about(why, p.exchange) && why.Code == amqp.NotFound {
 		if err := b.declareAgain(ctx, p); err != nil {
 			return fmt.Errorf("outcome unknown: %w; and it cannot be declared again: %w", p.session.reason(), err)
 		}
 	}
 	return fmt.Errorf("outcome unknown: %w before the confirmation came", p.session.reason())
+}
+
+// noteDenied notes that the channel has ended because p may not be published, if that is why.
+func (b *Broker) noteDenied(p *parcel) {
+	if !p.session.ch.IsClosed() {
+		return
+	}
+	<-p.session.lost
+	if why := p.session.why; about(why, p.exchange) && why.Code == amqp.AccessRefused {
+		b.denied.note(p.exchange, why)
+	}
 }
 
 // restore declares again what a returned message did not find, and says so: nothing of it is stored.

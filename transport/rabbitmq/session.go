@@ -127,6 +127,12 @@ func (s *session) clear(ctx context.Context) error {
 	}
 }
 
+// idle reports whether clear would not wait.
+func (s *session) idle() bool {
+	_, passed := s.blocked()
+	return passed == nil && s.out.full() == nil
+}
+
 // alive reports whether the session has not ended.
 func (s *session) alive() bool {
 	select {

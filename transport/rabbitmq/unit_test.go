@@ -68,11 +68,12 @@ func tagsTo(n uint64) (tags []uint64) {
 	return tags
 }
 
-func TestTheLadderWaitsNeverTooShortAndHardlyTooLong(t *testing.T) {
+func TestWhatIsDelayedWaitsExactlyAndLeavesTheLadderInTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := time.Duration(rapid.Int64Range(1, int64(MaxDelay)).Draw(t, "delay"))
-		top, words := climb(units(d))
-		var waited time.Duration
+		d := time.Duration(rapid.OneOf(rapid.Int64Range(1, int64(MaxDelay)), rapid.Int64Range(1, int64(4*slack))).Draw(t, "delay"))
+		n, rest := split(d)
+		top, words := climb(n)
+		waited := rest
 		for i, word := range strings.Split(strings.TrimSuffix(words, "."), ".") {
 			if k := levels - 1 - i; word == "1" {
 				if k > top {
@@ -81,8 +82,14 @@ func TestTheLadderWaitsNeverTooShortAndHardlyTooLong(t *testing.T) {
 				waited += delayUnit << k
 			}
 		}
-		if waited < d || waited >= d+delayUnit {
-			t.Fatalf("a message of %v waits %v; want that, and less than %v more", d, waited, delayUnit)
+		if waited != d {
+			t.Fatalf("a message of %v waits %v; want that", d, waited)
+		}
+		if rest <= 0 || rest > 2*slack || n > 0 && rest < slack {
+			t.Fatalf("a message of %v leaves the ladder when %v is left; want %v to %v", d, rest, slack, 2*slack)
+		}
+		if k := nearFor(rest); rest > nearLimit(k) || k > 0 && rest <= nearLimit(k-1) {
+			t.Fatalf("a rest of %v is waited for in queue %d, of up to %v; want the first that takes it", rest, k, nearLimit(k))
 		}
 	})
 	if longest := (delayUnit << (levels - 1)).Milliseconds(); bits.Len64(uint64(longest)) > 32 {
@@ -104,8 +111,7 @@ func TestNamesFitAndStayApart(t *testing.T) {
 				}
 				seen[name] = what
 				c := transport.Channel{Address: address, Pattern: transport.Topic}
-				_, key := n.postpone(c, p, group, MaxDelay)
-				if len(n.seen(address, group, p)) > maxShort || len(key) > maxShort || len(n.exchange(address)) > maxShort {
+				if len(n.seen(address, group, p)) > maxShort || len(n.target(c, p, group)) > maxShort || len(n.exchange(address)) > maxShort {
 					t.Errorf("names of %q, group %q are longer than %d bytes", address, group, maxShort)
 				}
 			}
