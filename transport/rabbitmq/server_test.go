@@ -20,6 +20,8 @@ import (
 
 func TestOnARealServer(t *testing.T) {
 	s := start(t)
+	dead, die := context.WithCancel(t.Context())
+	die()
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *servers.Server)
@@ -41,6 +43,10 @@ func TestOnARealServer(t *testing.T) {
 		{"what was on its way to a deleted exchange is not said to be not sent", deletedExchange},
 		{"after a lost connection nothing of a batch overtakes and partitions are yielded", lostConnection},
 		{"a full queue does not hold up what is delayed for others", fullQueue},
+		{"what is delayed comes once and not before its time", onTime},
+		{"when who moves what is due ends in order the next goes on", movers(context.Background())},
+		{"when who moves what is due dies nothing is lost and nothing early", movers(dead)},
+		{"a short delay does not wait behind long ones", longBeforeShort},
 		{"a connection without free channels refuses", noChannels},
 		{"a server that does not answer is not asked ever more", slowToDeclare},
 		{"members that cannot be counted do not end the receiving", foreignMembers},

@@ -1,0 +1,133 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/parley-io/parley/internal/servers"
+	"github.com/parley-io/parley/transport"
+	"github.com/parley-io/parley/transport/rabbitmq"
+	"github.com/parley-io/parley/transport/transporttest"
+)
+
+// later sends messages from one number up to another; each gets its NotBefore.
+func later(t *testing.T, b *rabbitmq.Broker, c transport.Channel, from, to int, notBefore func(n int) time.Time) {
+	t.Helper()
+	var batch []*transport.Envelope
+	for n := from; n < to; n++ {
+		e := envelope(c, n)
+		e.NotBefore = notBefore(n)
+		batch = append(batch, e)
+	}
+	for _, r := range b.Send(t.Context(), batch) {
+		if r.Err != nil {
+			t.Fatalf("Send of what is delayed = %v; want nil", r.Err)
+		}
+	}
+}
+
+// punctual takes deliveries until so many messages have been seen, some twice where a fault touched them, and says how
+// often one came again. None may be early.
+func punctual(t *testing.T, x *transporttest.Receiving, seen map[string]bool, n int) (again int) {
+	t.Helper()
+	latest := time.Duration(0)
+	for len(seen) < n {
+		d := x.Next()
+		late := time.Since(d.Envelope.NotBefore)
+		if late < 0 {
+			t.Errorf("%s came %v before its time; want it not before", d.Envelope.ID, -late)
+		}
+		latest = max(latest, late)
+		if seen[d.Envelope.ID] {
+			again++
+		}
+		seen[d.Envelope.ID] = true
+		d.Settle(transport.Done)
+	}
+	t.Logf("%d messages; the latest came %v after its time", n, latest)
+	return again
+}
+
+func onTime(t *testing.T, s *servers.Server) {
+	b := open(t, s.URL)
+	c := channel(t, b, transport.Queue, 0)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	began := time.Now()
+	later(t, b, c, 0, 500, func(n int) time.Time { return began.Add(5 * time.Second * time.Duration(n*7%500) / 500) })
+	if again := punctual(t, x, make(map[string]bool), 500); again > 0 {
+		t.Errorf("%d messages came again though nothing happened; want none", again)
+	}
+	x.Stop()
+}
+
+// movers has the first Broker move what is due, which ends in the middle of it, and the next go on. The context is that
+// of its Close: one that is done already has it drop everything.
+func movers(ctx context.Context) func(*testing.T, *servers.Server) {
+	return func(t *testing.T, s *servers.Server) {
+		first, err := rabbitmq.Open(t.Context(), rabbitmq.Options{URL: s.URL, Prefix: "movers"})
+		if err != nil {
+			t.Fatalf("opening: %v", err)
+		}
+		c := transport.Channel{Address: "moved.one", Pattern: transport.Queue}
+		if err := first.Declare(t.Context(), []transport.Channel{c}); err != nil {
+			t.Fatalf("Declare = %v; want nil", err)
+		}
+		const total = 1000
+		began := time.Now()
+		later(t, first, c, 0, total, func(n int) time.Time { return began.Add(time.Second + 8*time.Second*time.Duration(n)/total) })
+		raw := dial(t, s)
+		held := func() bool { // nothing of it is ready for another mover
+			ready := 0
+			for _, limit := range []int{4, 16, 64} {
+				q, err := raw.QueueDeclarePassive(fmt.Sprintf("movers.DELAY.NEAR.%d", limit), true, false, false, false, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ready += q.Messages
+			}
+			return ready == 0
+		}
+		for deadline := time.Now().Add(patience); !held(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("what is due soon is with the server; want it in the hands of the first Broker")
+			}
+		}
+		second, err := rabbitmq.Open(t.Context(), rabbitmq.Options{URL: s.URL, Prefix: "movers"})
+		if err != nil {
+			t.Fatalf("opening: %v", err)
+		}
+		x := transporttest.StartReceiving(t, second, transport.Route{Channel: c})
+		seen := make(map[string]bool)
+		punctual(t, x, seen, 100)
+		inOrder := ctx.Err() == nil
+		if err := first.Close(ctx); (err == nil) != inOrder {
+			t.Errorf("Close = %v; want an error only if it gave up what was running", err)
+		}
+		if again := punctual(t, x, seen, total); again > 0 && inOrder {
+			t.Errorf("%d messages came again after a Close in order; want none", again)
+		}
+		x.Stop()
+		if err := second.Close(t.Context()); err != nil {
+			t.Errorf("Close = %v; want nil", err)
+		}
+	}
+}
+
+func longBeforeShort(t *testing.T, s *servers.Server) {
+	b := open(t, s.URL)
+	c := channel(t, b, transport.Queue, 0)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	const many = 8500 // more than are in a mover's hands
+	long := time.Now().Add(time.Minute)
+	later(t, b, c, 0, many, func(int) time.Time { return long })
+	later(t, b, c, many, many+1, func(int) time.Time { return time.Now().Add(300 * time.Millisecond) })
+	if got, want := x.Done(1)[0], fmt.Sprintf("id-%d", many); got != want {
+		t.Errorf("got %s; want %s, which is due a minute before all others", got, want)
+	}
+	if !time.Now().Before(long) {
+		t.Error("the short delay ended when the long ones did; want it not held up by them")
+	}
+	x.Drop()
+}
