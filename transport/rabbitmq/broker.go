@@ -65,6 +65,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		repairing: make(chan struct{}, 1), repaired: make(map[string]repair),
 		closing: make(chan struct{}), dead: make(chan struct{}), buried: make(chan struct{}),
 	}
+	b.outward.twin, b.inward.twin = b.inward, b.outward
 	if err := b.inward.open(ctx); err != nil {
 		return nil, fmt.Errorf("rabbitmq: %w", err)
 	}

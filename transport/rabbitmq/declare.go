@@ -191,7 +191,7 @@ func (b *Broker) layQueue(ch *amqp.Channel, c transport.Channel, group string, p
 }
 
 // layLanding makes the queue through which another one that may be full gets what was delayed: there it waits, and not
-// on the ladder, where it would hold up the messages of all other channels.
+// in a mover's hands, where it would hold up the messages of all other channels.
 func (b *Broker) layLanding(ch *amqp.Channel, c transport.Channel, landing, key string) error {
 	_, err := ch.QueueDeclare(landing, true, false, false, false, amqp.Table{
 		"x-queue-type": "quorum", "x-message-ttl": int64(1), "x-overflow": "reject-publish",

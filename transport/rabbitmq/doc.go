@@ -12,6 +12,8 @@
 //	members of a partitioned group        quorum queue     … and ":members"; it never has a message
 //	exchange of all positions             direct exchange  parley.POSITION
 //	what waits for its NotBefore          quorum queues    parley.DELAY.00 to parley.DELAY.24
+//	what is due within a minute           quorum queues    parley.DELAY.NEAR.4, .16 and .64: seconds
+//	who asks for the server's time        classic queue    parley.DELAY.TIME. and a random word, as long as he is connected
 //	where it goes then                    topic exchange   parley.DELAY
 //	the same, before a queue of bounded   quorum queue     … the queue's name and ":LANDING"
 //	size (RetainBytes)
@@ -57,13 +59,25 @@
 //
 // # Delays
 //
-// A message with NotBefore climbs down a ladder of queues, each of which holds what it has twice as long as the next. It
-// is never early by the server's clock, and late by 250 ms and its way, in all. If its Queue is deleted meanwhile, it
-// waits on the ladder until that is declared again; 32 of those hold up a level. If it has RetainBytes and is full, the
-// message waits in the queue's LANDING, which is not bounded, and holds up nobody else; the server tries again every
-// dead_letter_worker_publisher_confirm_timeout, 3 minutes if not set. So late, too, is what comes to its time just when
-// the server starts again and (3.10.8 was tried) has not found the next queue's exchange yet: set it to 10 s, as the
-// servers of the tests have it, in advanced.config: {rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}.
+// What is due within 64 s waits in a queue NEAR, and one process for each of these queues, of those that have declared or
+// received something, holds up to 8,192 messages of it and hands each on when it is due. What is due later climbs down a
+// ladder of queues before, each of which holds what it has twice as long as the next, and leaves it at least 32 s before
+// it is due. A message is never early, neither by the sender's clock as its NotBefore is, nor by the server's: the sender
+// says how long it waits in all, and the clocks of other processes do not matter. It is late by its way, some
+// milliseconds; where something held it up, its time by the server's clock counts, which processes learn within a second
+// from what the server rejects, and is carried with it. The nodes of a cluster are taken to have the same time.
+//
+// As long as no process is connected that has declared or received anything with this prefix, what is due waits in NEAR.
+// When the process that holds messages ends, or its connection, the next one gets them; what it has just handed on comes
+// twice if it did not end in order. Of 8,192 messages in one of these queues, what is due before them and came after them
+// is late.
+//
+// If its Queue is deleted meanwhile, a message is held until that is declared again, and tried every 5 s; 8,192 of those
+// hold up one of the queues. If it has RetainBytes and is full, the message waits in the queue's LANDING, which is not
+// bounded, and holds up nobody else; the server tries again every dead_letter_worker_publisher_confirm_timeout, 3 minutes
+// if not set. So late, too, is what is to leave the ladder just when the server starts again and (3.10.8 was tried) has
+// not found the next queue's exchange yet, by what that takes longer than 32 s: set it to 10 s, as the servers of the tests
+// have it, in advanced.config: {rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}.
 //
 // # The server's own settings
 //

@@ -13,6 +13,7 @@ type link struct {
 	dialer  *dialer
 	what    string // it is for, as the server's tools show it
 	confirm bool   // it is for publishing
+	twin    *link  // of the same Broker: what it finds out about the server is true here, too
 
 	mu      sync.Mutex
 	session *session // nil = there is none
@@ -66,10 +67,7 @@ func (l *link) keep(ctx context.Context) {
 			}
 		}
 		if s == nil || time.Since(s.born) < time.Second {
-			select {
-			case <-time.After(pause/2 + rand.N(pause/2)):
-			case <-ctx.Done():
-			}
+			l.rest(ctx, pause/2+rand.N(pause/2))
 			pause = min(2*pause, maxPause)
 		}
 		if ctx.Err() != nil {
@@ -77,6 +75,26 @@ func (l *link) keep(ctx context.Context) {
 		}
 		s, err := l.begin(ctx)
 		l.set(s, err)
+	}
+}
+
+// rest waits before the next connection is tried, but no longer than until the twin has found the server again.
+func (l *link) rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	before, _, changed := l.twin.now()
+	for {
+		select {
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		var s *session
+		if s, _, changed = l.twin.now(); s != nil && s != before {
+			return
+		}
 	}
 }
 
