@@ -101,10 +101,14 @@ func (b *Broker) ladder(ctx context.Context) error {
 	return nil
 }
 
-// standing asks for what layLadder makes last.
+// standing asks for what layLadder makes last, and for what a mover consumes from.
 func (b *Broker) standing(ch *amqp.Channel) error {
-	_, err := ch.QueueDeclarePassive(b.names.near(nears-1), true, false, false, false, nil)
-	return err
+	for k := range nears {
+		if _, err := ch.QueueDeclarePassive(b.names.near(k), true, false, false, false, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // layLadder makes it from below, and then what is behind it. Without at-least-once the server would lose what it moves

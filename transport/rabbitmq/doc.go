@@ -68,9 +68,9 @@
 // from what the server rejects, and is carried with it. The nodes of a cluster are taken to have the same time.
 //
 // As long as no process is connected that has declared or received anything with this prefix, what is due waits in NEAR.
-// When the process that holds messages ends, or its connection, the next one gets them; what it has just handed on comes
-// twice if it did not end in order. Of 8,192 messages in one of these queues, what is due before them and came after them
-// is late.
+// When the process that holds messages ends, or its connection, the next one gets them, and that of one that is frozen
+// within three heartbeats of 5 s; what it has just handed on comes twice if it did not end in order. What is due before
+// 8,192 messages that wait in the same queue and came earlier is late.
 //
 // If its Queue is deleted meanwhile, a message is held until that is declared again, and tried every 5 s; 8,192 of those
 // hold up one of the queues. If it has RetainBytes and is full, the message waits in the queue's LANDING, which is not

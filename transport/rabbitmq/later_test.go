@@ -3,8 +3,11 @@ package rabbitmq_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
@@ -130,4 +133,57 @@ func longBeforeShort(t *testing.T, s *servers.Server) {
 		t.Error("the short delay ended when the long ones did; want it not held up by them")
 	}
 	x.Drop()
+}
+
+func offTheLadder(t *testing.T, s *servers.Server) {
+	b, raw := open(t, s.URL), dial(t, s)
+	c := channel(t, b, transport.Queue, 0)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	target := "TO." + strings.ReplaceAll(c.Address, ".", "_") + "/0"
+	const onLadder, rest = 750 * time.Millisecond, 500 * time.Millisecond // on the two lowest levels
+	climb := strings.Repeat("0.", 23) + "1.1."
+	for _, m := range []struct {
+		what, key string
+		headers   amqp.Table
+		want      time.Duration
+	}{
+		{"that is brought near", climb + "NEAR.4", amqp.Table{"x-parley-target": target, "x-parley-rest": int64(rest)}, onLadder + rest},
+		{"that knows no other place than the ladder", climb + target, amqp.Table{}, onLadder},
+	} {
+		began := time.Now()
+		err := raw.PublishWithContext(t.Context(), "parley.DELAY.01", m.key, true, false, amqp.Publishing{Headers: m.headers, Body: []byte(m.what)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := x.Next()
+		if got := time.Since(began); string(d.Envelope.Body) != m.what || got < m.want {
+			t.Errorf("a message %s came as %q after %v; want it after %v", m.what, d.Envelope.Body, got, m.want)
+		}
+		d.Settle(transport.Done)
+	}
+	x.Stop()
+}
+
+func deletedNear(t *testing.T, s *servers.Server) {
+	b, raw := open(t, s.URL), dial(t, s)
+	c := channel(t, b, transport.Queue, 0)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	if _, err := raw.QueueDelete("parley.DELAY.NEAR.4", false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for n := 0; ; n++ {
+		e := envelope(c, n)
+		e.NotBefore = time.Now().Add(100 * time.Millisecond)
+		err := b.Send(t.Context(), []*transport.Envelope{e})[0].Err
+		if err == nil {
+			x.DoneUntil(e.ID)
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Send of what is delayed = %v; want the queue made again", err)
+		}
+		time.Sleep(100 * time.Millisecond) // as a client that repeats
+	}
+	x.Stop()
 }

@@ -161,11 +161,12 @@ func (m *mover) consume(s *session) error {
 
 // take takes a message from the server, or that nothing more comes.
 func (m *mover) take(d *amqp.Delivery, open bool) {
+	now := time.Now()
 	if !open {
 		m.lose()
+		m.retry = now.Add(deletionTime) // perhaps somebody has deleted the queue
 		return
 	}
-	now := time.Now()
 	rest, _ := d.Headers[restHeader].(int64)
 	wait := time.Duration(rest)
 	if at, ok := d.Headers[dueHeader].(int64); ok {

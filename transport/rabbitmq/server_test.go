@@ -47,6 +47,8 @@ func TestOnARealServer(t *testing.T) {
 		{"when who moves what is due ends in order the next goes on", movers(context.Background())},
 		{"when who moves what is due dies nothing is lost and nothing early", movers(dead)},
 		{"a short delay does not wait behind long ones", longBeforeShort},
+		{"what leaves the ladder waits for its rest and is handed on", offTheLadder},
+		{"what is delayed goes on after somebody has deleted its place", deletedNear},
 		{"a connection without free channels refuses", noChannels},
 		{"a server that does not answer is not asked ever more", slowToDeclare},
 		{"members that cannot be counted do not end the receiving", foreignMembers},
