@@ -16,7 +16,8 @@ type clock struct {
 	first chan struct{} // closed once the time is known
 
 	mu        sync.Mutex
-	told      time.Duration // own time at which the bounds were as they are; 0 = the time is not known
+	answers   int           // that agree; 0 = the time is not known
+	told      time.Duration // own time at which the bounds were as they are
 	low, high time.Duration // what to add to own times for the server's, in Unix time
 }
 
@@ -25,12 +26,12 @@ func newClock() *clock { return &clock{began: time.Now(), first: make(chan struc
 const (
 	// drift is by how much two clocks may run apart, as a part of the time that passes: what NTP corrects at the most.
 	drift = 2000
-	// fine is how far apart the bounds are when they need not be narrowed any more; coarse, when the server is asked at
-	// every full second of its clock, and not all the time.
-	fine, coarse = 10 * time.Millisecond, 100 * time.Millisecond
-	askOften     = 50 * time.Millisecond
-	askSeldom    = 10 * time.Second
-	askAgain     = 2 * time.Second // no answer has come
+	// The first answers come often, for one of the server's seconds, so that the bounds are about askOften apart; some more
+	// each second, so that they are as close as the way of a message allows; then it is seldom that they make good for drift.
+	askOften, oftenAnswers = 50 * time.Millisecond, 20
+	eachSecondAnswers      = 30
+	askSeldom              = 10 * time.Second
+	askAgain               = 2 * time.Second // no answer has come
 )
 
 // observe takes an answer: at some moment between asked and answered the server's clock showed a second of Unix time, or
@@ -41,12 +42,17 @@ func (c *clock) observe(asked, answered time.Time, second int64) {
 	from, to := asked.Sub(c.began), answered.Sub(c.began)
 	low := time.Duration(second)*time.Second - to
 	high := time.Duration(second+1)*time.Second - from
-	if c.told == 0 {
+	before, after := c.bounds(to)
+	switch {
+	case c.answers == 0:
 		close(c.first)
-	} else if before, after := c.bounds(to); max(low, before) <= min(high, after) {
+	case max(low, before) <= min(high, after):
 		low, high = max(low, before), min(high, after)
+	default:
+		c.answers = 0
 	}
 	c.low, c.high, c.told = low, high, to
+	c.answers++
 }
 
 // bounds are low and high at an own time. mu is held.
@@ -59,7 +65,7 @@ func (c *clock) bounds(own time.Duration) (low, high time.Duration) {
 func (c *clock) latest(now time.Time) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.told == 0 {
+	if c.answers == 0 {
 		return 0
 	}
 	own := now.Sub(c.began)
@@ -73,7 +79,7 @@ func (c *clock) until(server int64, now time.Time) (wait time.Duration, known bo
 	defer c.mu.Unlock()
 	own := now.Sub(c.began)
 	low, _ := c.bounds(own)
-	return time.Duration(server) - own - low, c.told != 0
+	return time.Duration(server) - own - low, c.answers > 0
 }
 
 // next is how long to wait before the server is asked again: until its clock shows a full second, as far as is known,
@@ -83,14 +89,14 @@ func (c *clock) next(now time.Time) time.Duration {
 	defer c.mu.Unlock()
 	own := now.Sub(c.began)
 	low, high := c.bounds(own)
-	if c.told == 0 || high-low > coarse {
-		return askOften
-	}
 	wait := time.Second - (own+(low+high)/2)%time.Second
-	if high-low < fine {
-		wait += askSeldom
+	switch {
+	case c.answers < oftenAnswers:
+		return askOften
+	case c.answers < eachSecondAnswers:
+		return wait
 	}
-	return wait
+	return askSeldom + wait
 }
 
 // keepTime asks for the server's time as long as the Broker is in use. No command of the protocol tells it; but what is

@@ -109,10 +109,12 @@ func (m *mover) step(now time.Time) (rest time.Duration) {
 	switch {
 	case len(m.moving) > 0 || !moves:
 		return lookEach
+	case m.ch == nil:
+		return minPause
 	case len(m.held) > 0:
-		return min(max(time.Until(m.held[0].due), 0), minPause)
+		return max(time.Until(m.held[0].due), 0)
 	}
-	return minPause
+	return time.Second
 }
 
 // connect consumes, if that is not so.

@@ -16,7 +16,8 @@ const serverAhead = 1_000_000 * time.Second
 // aMover is one that knows the server's time to the millisecond.
 func aMover() (*mover, func(at time.Time) int64) {
 	b := &Broker{clock: newClock(), names: names{"p"}}
-	b.clock.low, b.clock.high, b.clock.told = serverAhead, serverAhead+time.Millisecond, 1
+	b.clock.low, b.clock.high, b.clock.told = serverAhead, serverAhead+time.Millisecond, 0
+	b.clock.answers = 1
 	return &mover{b: b}, func(at time.Time) int64 { return int64(serverAhead + at.Sub(b.clock.began)) }
 }
 

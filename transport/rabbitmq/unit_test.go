@@ -68,7 +68,7 @@ func tagsTo(n uint64) (tags []uint64) {
 	return tags
 }
 
-func TestWhatIsDelayedWaitsExactlyAndLeavesTheLadderInTime(t *testing.T) {
+func TestTheLadderWaitsNeverTooShortAndHardlyTooLong(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.OneOf(rapid.Int64Range(1, int64(MaxDelay)), rapid.Int64Range(1, int64(4*slack))).Draw(t, "delay"))
 		n, rest := split(d)
