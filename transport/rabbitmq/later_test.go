@@ -187,3 +187,20 @@ func deletedNear(t *testing.T, s *servers.Server) {
 	}
 	x.Stop()
 }
+
+func awayWhenDue(t *testing.T, s *servers.Server) {
+	b, raw := open(t, s.URL), dial(t, s)
+	c := channel(t, b, transport.Queue, 0)
+	due := time.Now().Add(500 * time.Millisecond)
+	later(t, b, c, 1, 2, func(int) time.Time { return due })
+	if _, err := raw.QueueDelete("parley."+c.Address, false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Until(due) + 2*time.Second) // so that it has been tried, and the queue is gone
+	other := open(t, s.URL)
+	x := transporttest.StartReceiving(t, other, transport.Route{Channel: c})
+	if got := x.Done(1)[0]; got != "id-1" {
+		t.Errorf("got %s; want id-1, which was due while its queue was away", got)
+	}
+	x.Stop()
+}

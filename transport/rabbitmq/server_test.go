@@ -49,6 +49,7 @@ func TestOnARealServer(t *testing.T) {
 		{"a short delay does not wait behind long ones", longBeforeShort},
 		{"what leaves the ladder waits for its rest and is handed on", offTheLadder},
 		{"what is delayed goes on after somebody has deleted its place", deletedNear},
+		{"what is due while its queue is away comes when that is back", awayWhenDue},
 		{"a connection without free channels refuses", noChannels},
 		{"a server that does not answer is not asked ever more", slowToDeclare},
 		{"members that cannot be counted do not end the receiving", foreignMembers},
