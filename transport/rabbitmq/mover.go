@@ -275,7 +275,7 @@ func (m *mover) lose() {
 }
 
 // holdings is a heap of what is held, by when it is due.
-type holdings []*holding
+type holdings []*holding //nolint:recvcheck // heap.Interface wants pointers where the length changes
 
 func (h holdings) Len() int           { return len(h) }
 func (h holdings) Less(i, j int) bool { return h[i].due.Before(h[j].due) }

@@ -9,7 +9,7 @@ import (
 func TestASessionThatIsRefusedForLongIsBroken(t *testing.T) {
 	t.Parallel()
 	ours, theirs := net.Pipe()
-	defer theirs.Close() //nolint:errcheck // it is only held open
+	defer theirs.Close()
 	s := &session{out: &gather{Conn: ours}}
 	one, other := &parcel{exchange: "x", key: "1"}, &parcel{exchange: "x", key: "2"}
 	begin := time.Now()
