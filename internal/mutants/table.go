@@ -138,6 +138,11 @@ var mutants = []mutant{
 		dir: "transport/rabbitmq", check: "TestTheLadderWaitsNeverTooShortAndHardlyTooLong",
 	},
 	{
+		name: "rabbitmq-only-the-rest", defect: "what was late already when the mover got it waits all of its rest again",
+		file: "transport/rabbitmq/mover.go", before: "\t\t\twait = min(wait, w)\n", after: "\t\t\t_ = w\n",
+		dir: "transport/rabbitmq", check: "TestWhatIsLateAlreadyIsDueByTheServersClock",
+	},
+	{
 		name: "rabbitmq-acks-what-runs", defect: "an acknowledgement covers a message whose handler runs",
 		file: "transport/rabbitmq/acks.go", before: "n < len(a.states) && a.states[n] != open; n++", after: "n < len(a.states) && a.ahead > 0; n++",
 		dir: "transport/rabbitmq", check: "TestAcknowledgementsCoverExactlyWhatIsHandled",
@@ -149,7 +154,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "rabbitmq-refusal-ignored", defect: "a message that the server did not take is confirmed",
-		file: "transport/rabbitmq/send.go", before: "\tcase p.confirmation.Acked():\n\t\treturn nil\n", after: "\tcase p.confirmation.Acked(), !p.session.ch.IsClosed():\n\t\treturn nil\n",
+		file: "transport/rabbitmq/send.go", before: "\tcase p.confirmation.Acked():\n\t\tp.session.took(p)\n", after: "\tcase p.confirmation.Acked(), !p.session.ch.IsClosed():\n\t\tp.session.took(p)\n",
 		dir: "transport/rabbitmq", check: "TestRabbitMQKeepsThePromisesOfABroker/09", server: true,
 	},
 
