@@ -9,11 +9,8 @@ import (
 
 // disturbClients kills and freezes publishers and handlers at random under load. What was killed is replaced at once.
 func disturbClients(ctx context.Context, s *stage, _ *proxy) error {
-	running, err := s.start(ctx, rate(1000, 3, 4)...)
+	running, err := s.begin(ctx, 1000, rate(1000, 3, 4)...)
 	if err != nil {
-		return err
-	}
-	if _, err := s.flows(ctx, time.Now()); err != nil {
 		return err
 	}
 	each := s.count(100, 5)

@@ -22,10 +22,7 @@ func rate(perSecond, publishers, handlers int) (tasks []task) {
 // killBroker kills the broker again and again under load.
 func killBroker(ctx context.Context, s *stage, _ *proxy) error {
 	const pause = 2500 * time.Millisecond
-	if _, err := s.start(ctx, rate(2000, 4, 4)...); err != nil {
-		return err
-	}
-	if _, err := s.flows(ctx, time.Now()); err != nil {
+	if _, err := s.begin(ctx, 2000, rate(2000, 4, 4)...); err != nil {
 		return err
 	}
 	sleep(ctx, pause)

@@ -18,11 +18,8 @@ func keepOrder(ctx context.Context, s *stage, _ *proxy) error {
 	for i := range tasks {
 		tasks[i].Takes = lapse(10 * time.Millisecond) // so that faults come in the middle of something
 	}
-	all, err := s.start(ctx, tasks...)
+	all, err := s.begin(ctx, 500, tasks...)
 	if err != nil {
-		return err
-	}
-	if _, err := s.flows(ctx, time.Now()); err != nil {
 		return err
 	}
 	o := &order{stage: s, handlers: all[:competitors], longest: make(map[string]time.Duration)}

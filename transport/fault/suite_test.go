@@ -25,18 +25,7 @@ func TestWithoutAFaultABrokerKeepsItsPromises(t *testing.T) {
 	for name, rules := range map[string]string{"no rules": "", "rules about others": harmless} {
 		t.Run(name, func(t *testing.T) {
 			results := transporttest.Run(t, transporttest.Target[transporttest.Site]{
-				Name:    "fault around mem",
-				Virtual: true,
-				Declared: map[int]string{
-					2:  "the broker inside is memory of this process",
-					3:  "the broker inside is memory of this process",
-					22: "the broker inside gives back at once what is returned",
-					32: "the broker inside is memory of this process",
-					36: "there is no network between a process and its memory",
-					37: "there is no network between a process and its memory",
-					38: "the broker inside cannot lose its memory alone",
-					42: "the broker inside has no users",
-				},
+				Name: "fault around mem", Virtual: true, Declared: transporttest.MemoryDeclared(),
 				Start: func(context.Context) (transporttest.Site, func(context.Context) error, error) {
 					inj := fault.New()
 					set(t, inj, rules)
