@@ -51,7 +51,7 @@ func compare(ctx context.Context, c config, s site, r *report) (err error) {
 	s = s.apart()
 	clients := make(map[kind]*child)
 	for _, b := range brands(s.scheme) {
-		if !slices.ContainsFunc(contests, func(t contest) bool { return slices.Contains(t.who, b.kind) }) {
+		if !slices.ContainsFunc(contests, func(t contest) bool { return slices.Contains(t.who, b.kind) && c.wants(entry{t.title, b.kind}) }) {
 			continue
 		}
 		p, err := start(ctx, c, s.messenger(b))
@@ -63,7 +63,7 @@ func compare(ctx context.Context, c config, s site, r *report) (err error) {
 	var variants []variant
 	for _, t := range contests {
 		for _, k := range t.who {
-			if p := clients[k]; p != nil {
+			if p := clients[k]; p != nil && c.wants(entry{t.title, k}) {
 				o := t.order
 				o.Queues = o.Queues * c.percent() / 100
 				variants = append(variants, variant{s.row(t.title, k), p, o, []*child{p}})
@@ -76,11 +76,13 @@ func compare(ctx context.Context, c config, s site, r *report) (err error) {
 		return err
 	}
 	r.addRows(names, found)
-	s.judge(found, r)
+	s.judge(c, found, r)
 	r.limit("%s: many channels are %d", s.name, channels*c.percent()/100)
-	last := found[s.row(publish64, ledgered)]
-	r.note(s.name+": transitions dropped while publishing as fast as possible", valuesOf(last, dropped))
-	r.note(s.name+": transitions dropped from publishing to handling as fast as possible", valuesOf(found[s.row(through64, ledgered)], dropped))
+	for _, full := range []struct{ title, doing string }{{publish64, "publishing"}, {through64, "publishing to be handled"}} {
+		if of := found[s.row(full.title, ledgered)]; len(of) > 0 {
+			r.note(s.name+": transitions dropped while "+full.doing+" as fast as possible", valuesOf(of, dropped))
+		}
+	}
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // respect is what is compared of two clients.
 type respect struct {
 	of     func(figures) float64
@@ -71,6 +73,23 @@ var comparisons = []comparison{
 	{"channels-cpu", entry{manyQueues, ours}, entry{through64, ours}, frugality, goals{0.9, 0.9, 0.9, 0.9}},
 }
 
+func comparisonNames() []string {
+	var names []string
+	for _, c := range comparisons {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func (c config) compares(of comparison) bool { return len(c.only) == 0 || slices.Contains(c.only, of.name) }
+
+// wants reports whether an entry is measured: with everything, and else if it is compared.
+func (c config) wants(e entry) bool {
+	return len(c.only) == 0 || slices.ContainsFunc(comparisons, func(of comparison) bool {
+		return c.compares(of) && (of.ours == e || of.other == e)
+	})
+}
+
 // on is the goal on a network, by the scheme of its URL; 0 = none.
 func (g goals) on(scheme string) float64 {
 	switch scheme {
@@ -87,17 +106,17 @@ func (g goals) on(scheme string) float64 {
 }
 
 // judge says what the figures of a network are worth.
-func (s site) judge(found map[string][]figures, r *report) {
-	for _, c := range comparisons {
-		ours, other := found[s.row(c.ours.contest, c.ours.kind)], found[s.row(c.other.contest, c.other.kind)]
-		if len(ours) == 0 || len(other) == 0 {
+func (s site) judge(c config, found map[string][]figures, r *report) {
+	for _, of := range comparisons {
+		ours, other := found[s.row(of.ours.contest, of.ours.kind)], found[s.row(of.other.contest, of.other.kind)]
+		if len(ours) == 0 || len(other) == 0 || !c.compares(of) {
 			continue
 		}
-		name, all, goal := c.name+"-"+s.name, ratiosOf(ours, other, c.in.of), c.goals.on(s.scheme)
+		name, all, goal := of.name+"-"+s.name, ratiosOf(ours, other, of.in.of), of.goals.on(s.scheme)
 		switch {
 		case goal == 0:
 			r.note(name, all)
-		case c.in.atMost:
+		case of.in.atMost:
 			r.atMost(name, all, goal)
 		default:
 			r.atLeast(name, all, goal)

@@ -52,7 +52,7 @@ func TestEachNetworkHasItsGoals(t *testing.T) {
 		embeddedSite: append([]string{"publish-64-synced 7"}, nats...),
 	} {
 		s, r := site{name: "x", scheme: scheme}, report{}
-		s.judge(alike(s), &r)
+		s.judge(config{}, alike(s), &r)
 		var got, want []string
 		for _, v := range r.Targets {
 			got = append(got, fmt.Sprint(v.Name, " ", v.Goal))
@@ -88,7 +88,7 @@ func TestAGoalIsALimitWhereLessIsBetter(t *testing.T) {
 	} {
 		found, r := alike(s), report{}
 		found[s.row(c.ours.contest, c.ours.kind)] = []figures{c.f}
-		s.judge(found, &r)
+		s.judge(config{}, found, &r)
 		if !slices.ContainsFunc(r.Targets, func(v target) bool { return v.String() == c.want }) {
 			t.Errorf("%+v in %q: got %v; want %q among them", c.f, c.ours.contest, r.Targets, c.want)
 		}

@@ -41,6 +41,7 @@ func main() {
 // config is what the command line says.
 type config struct {
 	suite   string
+	only    []string // comparisons of messages by name; empty: all, and what else is measured of messages
 	network string
 	rounds  int
 	window  time.Duration // of one variant in one round
@@ -89,14 +90,16 @@ func run(ctx context.Context, args []string, out, log io.Writer) (short bool, er
 		if c.suite != s.name && c.suite != "all" {
 			continue
 		}
-		if err := s.run(ctx, c, r); err != nil {
-			return false, fmt.Errorf("%s: %w", s.name, err)
+		if err = s.run(ctx, c, r); err != nil {
+			err = fmt.Errorf("%s: %w", s.name, err)
+			break // what was measured until then is told
 		}
 	}
+	write := r.writeTable
 	if c.output == "json" {
-		return r.short(), r.writeJSON(out)
+		write = r.writeJSON
 	}
-	return r.short(), r.writeTable(out)
+	return r.short(), errors.Join(err, write(out))
 }
 
 // configOf reads the command line and reports everything that is wrong with it.
@@ -107,6 +110,7 @@ func configOf(args []string, log io.Writer) (config, error) {
 	flags.StringVar(&c.suite, "suite", "all", "what is measured: "+suiteNames())
 	flags.StringVar(&c.network, "network", embeddedSite,
 		"on what messages are measured: some of "+strings.Join(siteNames(), ", ")+" joined by commas, all, or a URL; everything else is measured on embedded")
+	only := flags.String("only", "", "what is compared of messages, by the names of targets without the network, joined by commas, such as publish-64,ordered-1ms; empty: everything")
 	flags.IntVar(&c.rounds, "rounds", 5, "how often each variant is measured")
 	flags.DurationVar(&c.window, "window", 1500*time.Millisecond, "for how long, each time")
 	flags.DurationVar(&c.steady, "steady", 20*time.Second, "for how long messages are sent at an even pace")
@@ -127,6 +131,14 @@ func configOf(args []string, log io.Writer) (config, error) {
 	check(flags.NArg() == 0, "arguments %q: want flags only", flags.Args())
 	known := slices.ContainsFunc(suites, func(s suite) bool { return s.name == c.suite })
 	check(known || c.suite == "all", "-suite %q: want %s", c.suite, suiteNames())
+	if *only != "" {
+		c.only = strings.Split(*only, ",")
+		check(c.suite == "messages", "-only %s: want it with -suite messages", *only)
+	}
+	for _, name := range c.only {
+		known := slices.ContainsFunc(comparisons, func(of comparison) bool { return of.name == name })
+		check(known, "-only %q: want some of %s", name, strings.Join(comparisonNames(), ", "))
+	}
 	check(c.rounds > 0, "-rounds %d: want 1 or more", c.rounds)
 	check(c.window > 0 && c.steady > 0, "-window %v -steady %v: want more than 0", c.window, c.steady)
 	check(c.waiting > 0 && c.down > 0, "-waiting %d -down %v: want more than 0", c.waiting, c.down)

@@ -89,9 +89,39 @@ func TestAShortRunOnEachServerMeasuresItsTargets(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatIsNamedIsCompared(t *testing.T) {
+	var out, log bytes.Buffer
+	args := []string{"-suite", "messages", "-only", "publish-64,keys", "-rounds", "1", "-window", "60ms", "-dir", t.TempDir()}
+	if _, err := run(t.Context(), args, &out, &log); err != nil {
+		t.Fatalf("run: %v; want figures\n%s", err, &log)
+	}
+	var got []string
+	for _, line := range targetLine.FindAllStringSubmatch(out.String(), -1) {
+		got = append(got, line[1])
+	}
+	if want := []string{"publish-64-embedded", "keys-embedded"}; !slices.Equal(got, want) {
+		t.Errorf("targets %q; want %q, in\n%s", got, want, &out)
+	}
+	if strings.Contains(out.String(), consuming) {
+		t.Errorf("%q was measured; want only what is compared, in\n%s", consuming, &out)
+	}
+}
+
+func TestWhatWasMeasuredBeforeAFailureIsTold(t *testing.T) {
+	t.Setenv("PATH", "") // where nothing can be installed
+	var out, log bytes.Buffer
+	args := []string{"-suite", "messages", "-only", "publish-64", "-network", "embedded,nats", "-rounds", "1", "-window", "60ms", "-dir", t.TempDir()}
+	if _, err := run(t.Context(), args, &out, &log); err == nil {
+		t.Error("run with a server that cannot be installed: no error")
+	}
+	if !strings.Contains(out.String(), "target publish-64-embedded") {
+		t.Errorf("got %q; want the target that was measured", &out)
+	}
+}
+
 func TestWrongFlagsAreReportedTogether(t *testing.T) {
-	_, err := run(t.Context(), []string{"-suite", "x", "-network", "pigeon", "-rounds", "0", "-o", "xml", "-waiting", "0"}, io.Discard, io.Discard)
-	for _, want := range []string{"-suite", "-network", "-rounds", "-o", "-waiting"} {
+	_, err := run(t.Context(), []string{"-suite", "x", "-network", "pigeon", "-rounds", "0", "-o", "xml", "-waiting", "0", "-only", "nix"}, io.Discard, io.Discard)
+	for _, want := range []string{"-suite", "-network", "-rounds", "-o", "-waiting", "-only"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("run = %v; want it to name %s", err, want)
 		}

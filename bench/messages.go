@@ -6,7 +6,11 @@ import "context"
 // process that falls behind.
 func measureMessages(ctx context.Context, c config, r *report) error {
 	return eachSite(ctx, c, r.progress("messages"), func(ctx context.Context, s site) error {
-		for _, measure := range []func(context.Context, config, site, *report) error{compare, measureSteady, measureBacklog} {
+		measures := []func(context.Context, config, site, *report) error{compare, measureSteady, measureBacklog}
+		if len(c.only) > 0 {
+			measures = measures[:1]
+		}
+		for _, measure := range measures {
 			if err := measure(ctx, c, s, r); err != nil {
 				return err
 			}

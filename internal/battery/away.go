@@ -7,7 +7,7 @@ import (
 
 // leaveAway has the broker away for longer than clients wait by themselves.
 func leaveAway(ctx context.Context, s *stage, _ *proxy) error {
-	if _, err := s.begin(ctx, 500, rate(500, 2, 2)...); err != nil {
+	if _, err := s.begin(ctx, offer{perSecond: 500, publishers: 2, handlers: 2}); err != nil {
 		return err
 	}
 	sleep(ctx, 3*time.Second)

@@ -9,7 +9,7 @@ import (
 
 // disturbClients kills and freezes publishers and handlers at random under load. What was killed is replaced at once.
 func disturbClients(ctx context.Context, s *stage, _ *proxy) error {
-	running, err := s.begin(ctx, 1000, rate(1000, 3, 4)...)
+	running, err := s.begin(ctx, offer{perSecond: 1000, publishers: 3, handlers: 4})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 // loseNodes kills one node of the cluster after the other at random under load, each once all copies are in sync again.
 // Messages have to flow without it.
 func loseNodes(ctx context.Context, s *stage, _ *proxy) error {
-	if _, err := s.begin(ctx, 500, rate(500, 2, 4)...); err != nil {
+	if _, err := s.begin(ctx, offer{perSecond: 500, publishers: 2, handlers: 4}); err != nil {
 		return err
 	}
 	if err := s.site.cluster.InSync(ctx); err != nil {

@@ -6,23 +6,10 @@ import (
 	"time"
 )
 
-// rate has publishers and handlers for so many messages a second.
-func rate(perSecond, publishers, handlers int) (tasks []task) {
-	const lanes = 64 // of a publisher: so many wait for a confirmation at the same time, at the most
-	for i := range handlers {
-		tasks = append(tasks, task{Verb: "handle", Name: fmt.Sprintf("handler%d", i), Concurrency: 32})
-	}
-	for i := range publishers {
-		tasks = append(tasks, task{Verb: "publish", Name: fmt.Sprintf("publisher%d", i), Lanes: lanes,
-			Every: lapse(time.Second) * lapse(lanes*publishers) / lapse(perSecond)})
-	}
-	return tasks
-}
-
 // killBroker kills the broker again and again under load.
 func killBroker(ctx context.Context, s *stage, _ *proxy) error {
 	const pause = 2500 * time.Millisecond
-	if _, err := s.begin(ctx, 2000, rate(2000, 4, 4)...); err != nil {
+	if _, err := s.begin(ctx, offer{perSecond: 2000, publishers: 4, handlers: 4}); err != nil {
 		return err
 	}
 	sleep(ctx, pause)

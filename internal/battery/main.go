@@ -4,7 +4,7 @@
 // processes of their own. It tells what happens while it happens, and figures at the end; its exit code is 1 where
 // something is wrong, and it tells the command that does the same again.
 //
-//	go run ./internal/battery -network embedded|nats|rabbitmq|kafka [-cluster] [-only NAME,…] [-seed N] [-short] [-o json]
+//	go run ./internal/battery -network embedded|nats|rabbitmq|kafka [-cluster] [-only NAME,…] [-seed N] [-short] [-rate N] [-o json]
 package main
 
 import (
@@ -48,10 +48,14 @@ func run(ctx context.Context, words []string, out, progress io.Writer) int {
 	flags.StringVar(&only, "only", "", "`names` of scenarios, joined by commas; all by default:\n"+catalogue())
 	flags.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "decides what happens when (default: a random one)")
 	flags.BoolVar(&o.short, "short", false, "a few minutes instead of an hour")
+	flags.IntVar(&o.rate, "rate", 0, "messages a `second` that are offered, on a machine that is not as fast; 0: what each scenario wants")
 	flags.StringVar(&form, "o", "text", "text or json, on standard output")
 	err := flags.Parse(words)
 	if err == nil && !slices.Contains(networks, o.network) {
 		err = fmt.Errorf("network %q: want one of %s", o.network, strings.Join(networks, ", "))
+	}
+	if err == nil && o.rate < 0 {
+		err = fmt.Errorf("-rate %d: want 0 or more", o.rate)
 	}
 	if err == nil && (flags.NArg() > 0 || form != "text" && form != "json") {
 		err = fmt.Errorf("%q -o %s: want no arguments, and text or json", flags.Args(), form)

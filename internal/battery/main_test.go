@@ -16,11 +16,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// One of the few tests with real time: processes can't have another one.
+// One of the few tests with real time: processes can't have another one. It offers what a slow and busy disk syncs.
 func TestNothingIsLostWhenAnEmbeddedBrokerIsKilled(t *testing.T) {
 	t.Parallel()
 	var out, progress bytes.Buffer
-	code := run(t.Context(), []string{"-network", "embedded", "-only", "kill", "-short", "-seed", "3", "-o", "json"}, &out, &progress)
+	code := run(t.Context(), []string{"-network", "embedded", "-only", "kill", "-short", "-seed", "3", "-rate", "200", "-o", "json"}, &out, &progress)
 	if code != 0 {
 		t.Errorf("exit code = %d; want 0\n%s\n%s", code, &progress, &out)
 	}
@@ -46,6 +46,7 @@ func TestWordsThatAreNotUnderstoodAreAnsweredWithWhatThereIs(t *testing.T) {
 		"-cluster -only away": "-cluster",
 		"-o yaml":             "json",
 		"stray":               "no arguments",
+		"-rate -1":            "0 or more",
 		"-loud":               "-network",
 	} {
 		var out, progress bytes.Buffer
@@ -78,8 +79,8 @@ func TestAClusterHasItsOwnScenario(t *testing.T) {
 func TestWhatIsWrongIsReportedWithTheCommandThatDoesItAgain(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	again := options{network: "nats", seed: 7, short: true}.again("kill")
-	if want := "go run ./internal/battery -network nats -only kill -seed 7 -short"; again != want {
+	again := options{network: "nats", seed: 7, short: true, rate: 90}.again("kill")
+	if want := "go run ./internal/battery -network nats -only kill -seed 7 -short -rate 90"; again != want {
 		t.Errorf("again = %q; want %q", again, want)
 	}
 	results := []result{{Scenario: "kill", Network: "nats", Again: again, Problems: []string{"1 lost"}, Figures: []figure{{"lost", "1"}}}}

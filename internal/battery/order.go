@@ -14,11 +14,8 @@ const competitors = 4
 // keepOrder has processes that handle leave, join, be killed and be frozen under load, always one that has most of the
 // partitions, and measures how long these take to be handled elsewhere.
 func keepOrder(ctx context.Context, s *stage, _ *proxy) error {
-	tasks := rate(500, 1, competitors)
-	for i := range tasks {
-		tasks[i].Takes = lapse(10 * time.Millisecond) // so that faults come in the middle of something
-	}
-	all, err := s.begin(ctx, 500, tasks...)
+	all, err := s.begin(ctx, offer{perSecond: 500, publishers: 1, handlers: competitors,
+		takes: 10 * time.Millisecond}) // so that faults come in the middle of something
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type options struct {
 	cluster bool
 	seed    uint64
 	short   bool
+	rate    int       // messages a second that are offered, 0 = those that the scenario wants
 	out     io.Writer // a line for each thing that happens
 }
 
@@ -28,6 +29,9 @@ func (o options) again(scenario string) string {
 	}
 	if o.short {
 		command += " -short"
+	}
+	if o.rate > 0 {
+		command += fmt.Sprintf(" -rate %d", o.rate)
 	}
 	return command
 }
@@ -109,44 +113,6 @@ func (s *stage) start(ctx context.Context, tasks ...task) ([]*process, error) {
 		}
 	}
 	return started, s.crew.ready(ctx, handlers...)
-}
-
-// Pace of a run before its first fault.
-const (
-	// paceLimit is for half of what is offered to be confirmed: a start takes its time on a busy machine.
-	paceLimit = time.Minute
-	paceLook  = time.Second
-)
-
-// begin starts workers that offer so many messages a second, and waits until messages flow, and at least half of these are
-// confirmed: nothing is shown by a few that survive.
-func (s *stage) begin(ctx context.Context, perSecond int, tasks ...task) ([]*process, error) {
-	started, err := s.start(ctx, tasks...)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.flows(ctx, time.Now()); err != nil {
-		return nil, err
-	}
-	stored := func() (n int) {
-		s.book.with(func() { n = s.book.stored })
-		return n
-	}
-	best, began := 0, time.Now()
-	for before := stored(); best < perSecond/2 && time.Since(began) < paceLimit; {
-		from := time.Now()
-		if !sleep(ctx, paceLook) {
-			return nil, ctx.Err()
-		}
-		now := stored()
-		best = max(best, int(float64(now-before)/time.Since(from).Seconds()))
-		before = now
-	}
-	s.figuref("confirmed per second before any fault", "%d of %d", best, perSecond)
-	if best < perSecond/2 {
-		s.problemf("%d messages a second were confirmed before any fault; want at least half of the %d that are offered", best, perSecond)
-	}
-	return started, nil
 }
 
 // flows waits until messages are handled, and confirmed where somebody still sends, that were so after a time, and answers

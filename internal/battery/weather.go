@@ -24,7 +24,7 @@ func weathers() []weather {
 
 // breakNetwork has the network fail in one way after the other under load.
 func breakNetwork(ctx context.Context, s *stage, p *proxy) error {
-	if _, err := s.begin(ctx, 1000, rate(1000, 2, 4)...); err != nil {
+	if _, err := s.begin(ctx, offer{perSecond: 1000, publishers: 2, handlers: 4}); err != nil {
 		return err
 	}
 	lasts := s.span(40*time.Second, 8*time.Second)
