@@ -98,6 +98,7 @@ func (r *receiver) run(ctx context.Context) error {
 				return err
 			}
 		}
+		_, changed := r.window.credit.Now() // before it is looked at, so that no change is missed
 		if !stop && r.retry == nil {
 			r.reach(ctx)
 			r.work()
@@ -106,7 +107,6 @@ func (r *receiver) run(ctx context.Context) error {
 				r.ready = nil
 			}
 		}
-		_, changed := r.window.credit.Now()
 		lost = false
 		select {
 		case <-r.wake:

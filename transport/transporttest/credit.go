@@ -25,17 +25,19 @@ type hands struct {
 func newHands(log *account, group string) *hands { return &hands{log: log, group: group} }
 
 func (h *hands) take(d *transport.Delivery) {
-	if h.log != nil {
-		h.log.took(h.group, d.Envelope)
-	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.open {
-		d.Settle(transport.Done)
-		return
+	open := h.open
+	if !open {
+		h.hold = append(h.hold, d)
+		h.most = max(h.most, len(h.hold))
 	}
-	h.hold = append(h.hold, d)
-	h.most = max(h.most, len(h.hold))
+	h.mu.Unlock()
+	if h.log != nil {
+		h.log.took(h.group, d.Envelope) // who waits for it looks at what is held
+	}
+	if open {
+		d.Settle(transport.Done)
+	}
 }
 
 func (h *hands) count() int {
@@ -134,6 +136,16 @@ func (s *Scene) creditChanges(ctx context.Context, b transport.Broker, c transpo
 	h.fill(ctx, s, 0, "a credit of 0")
 	credit.Set(7)
 	h.fill(ctx, s, 7, "a credit of 7 after a pause")
+	const flips = 40 // so that one comes while the receiver still considers the last
+	for range flips {
+		credit.Set(0)
+		h.settle(10)
+		credit.Set(1)
+		h.log.until(ctx, func() bool { return h.count() > 0 })
+	}
+	if ctx.Err() != nil {
+		s.Fatalf("a credit that went to 0 and back to 1 quickly: got no delivery any more; want one")
+	}
 	h.kept(s, "a credit that was changed five times")
 	credit.Set(100)
 	h.release()

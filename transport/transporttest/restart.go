@@ -2,7 +2,6 @@ package transporttest
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,16 +13,19 @@ func topologyMissing(ctx context.Context, s *Scene, site Site) {
 		s.NotRunf("the target cannot wipe its broker: no Wipe")
 	}
 	b := site.Connect(ctx, s)
-	before, after := newAccount(), newAccount()
+	before, probes, after := newAccount(), newAccount(), newAccount()
 	queue, topic := s.channel(ctx, b, transport.Queue, 0), s.channel(ctx, b, transport.Topic, 4)
 	routes := []transport.Route{{Channel: queue}, {Channel: topic, Group: "g"}}
 	var receivers []*receiver
 	take := func(d *transport.Delivery) {
-		if source, _ := cut(d.Envelope.ID); source == "before" {
-			before.took("", d.Envelope)
-		} else {
-			after.took("", d.Envelope)
+		log := after
+		switch source, _ := cut(d.Envelope.ID); source {
+		case "before":
+			log = before
+		case "probe":
+			log = probes
 		}
+		log.took("", d.Envelope)
 		d.Settle(transport.Done)
 	}
 	for _, r := range routes {
@@ -40,7 +42,7 @@ func topologyMissing(ctx context.Context, s *Scene, site Site) {
 	defer cancel()
 	s.declareAgain(soon, b, queue, topic)
 	for i, r := range routes {
-		s.receivesAgain(soon, b, r, receivers[i], take, after, i)
+		s.receivesAgain(soon, b, r, receivers[i], take, probes, after, i)
 	}
 	s.Notef("everything in use again %v after the return of a broker that had lost all", time.Since(back).Round(time.Millisecond))
 	after.verify(s, "", faults{Duplicates: true, Unordered: true})
@@ -61,26 +63,33 @@ func (s *Scene) declareAgain(ctx context.Context, b transport.Broker, c ...trans
 	}
 }
 
-// receivesAgain wants a Receive whose channel was lost and made again to go on, or to have ended with an error.
-func (s *Scene) receivesAgain(ctx context.Context, b transport.Broker, r transport.Route, was *receiver, take func(*transport.Delivery), log *account, n int) {
-	arrived := func() bool { return log.handledBy("", fmt.Sprintf("after-%d", n)) }
-	for ; ctx.Err() == nil && !arrived() && !closed(was.ended); time.Sleep(100 * time.Millisecond) {
-		log.insist(ctx, s, b, message(r.Channel, "after", "k", n)) // again: a group of a topic may be registered later
+// receivesAgain wants a Receive whose channel was lost and made again to go on, or to have ended with an error. A group of
+// a topic may be registered later than the topic, and what is sent before does not wait for it: so it is probed, each
+// time by another message, as a broker may not take the same one twice.
+func (s *Scene) receivesAgain(ctx context.Context, b transport.Broker, r transport.Route, was *receiver, take func(*transport.Delivery), probes, log *account, n int) {
+	arrived := false
+	for attempt := 0; ctx.Err() == nil && !arrived && !closed(was.ended); attempt++ {
+		probe := message(r.Channel, "probe", "k", n+2*attempt)
+		probes.insist(ctx, s, b, probe)
+		soon, cancel := context.WithTimeout(ctx, settling)
+		probes.until(soon, func() bool { arrived = probes.handledBy("", probe.ID); return arrived || closed(was.ended) })
+		cancel()
 	}
-	if closed(was.ended) {
+	switch {
+	case closed(was.ended):
 		if was.err == nil {
 			s.Errorf("Receive of %s, which the broker has lost = nil; want an error, or that it goes on", r.Channel.Address)
 		}
 		s.Notef("%v: Receive ended with an error and was begun again", r.Channel.Pattern)
 		s.receive(ctx, b, r, take)
-		log.insist(ctx, s, b, message(r.Channel, "anew", "k", n))
-		log.until(ctx, func() bool { return log.handledBy("", fmt.Sprintf("anew-%d", n)) })
-		return
-	}
-	if !arrived() {
+	case !arrived:
 		s.Errorf("a Receive of %v %s goes on and gets nothing although its channel was made again; want messages, or an error",
 			r.Channel.Pattern, r.Channel.Address)
+		return
 	}
+	e := message(r.Channel, "after", "k", n)
+	log.insist(ctx, s, b, e)
+	log.until(ctx, func() bool { return log.handledBy("", e.ID) })
 }
 
 // overdue is how late a delayed message may be after an outage, on a machine that has much else to do.
