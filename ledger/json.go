@@ -15,7 +15,11 @@ type (
 
 // MarshalJSONTo implements [json.MarshalerTo].
 func (t Transition) MarshalJSONTo(e *jsontext.Encoder) error {
-	return json.MarshalEncode(e, (*plainTransition)(&t), jsonv1.FormatDurationAsNano(true))
+	body, err := appendTransition(nil, &t)
+	if err != nil {
+		return err
+	}
+	return e.WriteValue(body)
 }
 
 // UnmarshalJSONFrom implements [json.UnmarshalerFrom].

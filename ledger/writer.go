@@ -94,7 +94,8 @@ func (w *Writer) Record(t Transition, confirmed func()) {
 		t.At = now
 	}
 	t.Reason = clip(t.Reason, MaxReasonBytes)
-	body, err := encode(&t, w.maxBody)
+	var room [512]byte // most need no more
+	body, err := appendWithin(room[:0], &t, w.maxBody)
 	if !w.put(body, now, err == nil, confirmed) && confirmed != nil {
 		confirmed()
 	}

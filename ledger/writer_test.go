@@ -315,7 +315,7 @@ func TestCloseDoesNotOutliveItsContext(t *testing.T) {
 func TestExpectedTellsNobodyFromNotKnown(t *testing.T) {
 	t.Parallel()
 	for _, expected := range [][]string{nil, {}, {"mail"}} {
-		body, err := encode(&Transition{Kind: Accepted, ID: "a", Took: 1500, Expected: expected}, 1<<10)
+		body, err := appendWithin(nil, &Transition{Kind: Accepted, ID: "a", Took: 1500, Expected: expected}, 1<<10)
 		if err != nil {
 			t.Fatal(err)
 		}
