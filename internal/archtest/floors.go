@@ -17,6 +17,7 @@ transport/rabbitmq      : transport transport/cloudevents  github.com/rabbitmq/a
 transport/kafka         : transport transport/cloudevents  github.com/twmb/franz-go github.com/go-json-experiment/json
 internal/filelock       :
 internal/servers        : internal/filelock  github.com/go-json-experiment/json
+internal/testdisk       : internal/servers
 internal/servers/run    : internal/filelock internal/servers  github.com/go-json-experiment/json
 transport/nats/embedded : internal/filelock  github.com/nats-io/nats-server/v2
 transport/fault         : transport

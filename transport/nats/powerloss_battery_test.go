@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parley-io/parley/internal/testdisk"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
@@ -138,7 +139,7 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	d := newDisk(t)
+	d := testdisk.New(t)
 	data := filepath.Join(d.Dir, "data")
 	var all []*books
 	for round := range rounds {

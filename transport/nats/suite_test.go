@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/parley-io/parley/internal/servers"
+	"github.com/parley-io/parley/internal/testdisk"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/transporttest"
@@ -88,7 +89,7 @@ func TestNATSServerKeepsThePromisesOfABroker(t *testing.T) {
 	if err := os.WriteFile(file, []byte("first"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	disk, data := newDisk(t), filepath.Join(t.TempDir(), "data")
+	disk, data := testdisk.New(t), filepath.Join(t.TempDir(), "data")
 	if disk != nil {
 		data = filepath.Join(disk.Dir, "data")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/parley-io/parley/internal/testdisk"
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/nats"
 	"github.com/parley-io/parley/transport/nats/embedded"
@@ -57,7 +58,7 @@ func connect(ctx context.Context, url, file string) (transport.Broker, error) {
 
 // loopback is the embedded broker in a process of its own, reached over loopback and killed with SIGKILL.
 func loopback(t *testing.T) transporttest.Target[transporttest.Site] {
-	disk := newDisk(t)
+	disk := testdisk.New(t)
 	return transporttest.Target[transporttest.Site]{
 		Name: "embedded NATS, loopback",
 		Long: disk != nil,

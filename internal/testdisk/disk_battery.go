@@ -1,6 +1,6 @@
 //go:build battery
 
-package transporttest_test
+package testdisk
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/parley-io/parley/internal/servers"
 )
 
-// newDisk is a disk that can lose its power, which needs root.
-func newDisk(t *testing.T) *servers.Disk {
+// New is a disk that is removed with t.
+func New(t *testing.T) *servers.Disk {
 	t.Helper()
 	d, err := servers.NewDisk(t.Context(), t.TempDir())
 	if err != nil {
