@@ -127,6 +127,16 @@ var mutants = []mutant{
 		dir: "transport/nats", check: "TestAPasswordIsAskedForAgainUntilItIsRight",
 	},
 	{
+		name: "nats-unhandled-swept", defect: "what receivers have in hand is removed with what was acknowledged",
+		file: "transport/nats/sweep.go", before: "floor := c.CachedInfo().AckFloor.Stream", after: "floor := c.CachedInfo().Delivered.Stream",
+		dir: "transport/nats", check: "TestAQueueKeepsOnlyWhatIsNotHandled",
+	},
+	{
+		name: "nats-other-stream-swept", defect: "what was acknowledged before a server lost its data is removed from what came after",
+		file: "transport/nats/sweep.go", before: "\tif !stream.CachedInfo().Created.Equal(created) {\n\t\treturn errReplaced\n\t}\n", after: "\t_ = created\n",
+		dir: "transport/nats", check: "TestASweepLeavesAnotherStreamAlone",
+	},
+	{
 		name: "nats-owner-not-fenced", defect: "a process that was frozen begins what another has taken over",
 		file: "transport/nats/lease.go", before: "return sent != nil && elapsed(*sent) < LeaseTTL-leaseMargin", after: "return sent != nil",
 		dir: "transport/nats", check: "TestAFrozenProcessBeginsNothingWhenItThaws",

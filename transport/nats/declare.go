@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -145,7 +146,9 @@ func (b *Broker) streamConfig(c transport.Channel) jetstream.StreamConfig {
 	}
 	switch c.Pattern {
 	case transport.Queue:
-		s.Retention = jetstream.WorkQueuePolicy
+		if c.RetainBytes > 0 { // exactly: what was handled must not take room until it is swept
+			s.Retention = jetstream.WorkQueuePolicy
+		}
 	case transport.Topic:
 		s.Retention = jetstream.InterestPolicy
 	case transport.Stream:
@@ -167,7 +170,7 @@ func safe(want, found jetstream.StreamConfig) error {
 		}
 	}
 	note(found.Storage != want.Storage, "storage %v instead of %v", found.Storage, want.Storage)
-	note(found.Retention != want.Retention, "retention %v instead of %v", found.Retention, want.Retention)
+	note(!retains(want, found), "retention %v instead of %v", found.Retention, want.Retention)
 	note(found.Discard != want.Discard, "discard %v instead of %v", found.Discard, want.Discard)
 	note(found.PersistMode != want.PersistMode, "persist mode %v instead of %v", found.PersistMode, want.PersistMode)
 	note(found.Replicas < want.Replicas, "%d replicas instead of %d", found.Replicas, want.Replicas)
@@ -178,6 +181,14 @@ func safe(want, found jetstream.StreamConfig) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the stream %s has %s: edit it, or use another address", transport.ErrRefused, found.Name, strings.Join(bad, ", "))
+}
+
+// retains reports whether an existing stream keeps what it should until it is handled. A Queue's does with either of two
+// retentions: a stream that was made with that of a work queue goes on with it, as a server does not change it.
+func retains(want, found jetstream.StreamConfig) bool {
+	either := []jetstream.RetentionPolicy{jetstream.LimitsPolicy, jetstream.WorkQueuePolicy}
+	return found.Retention == want.Retention ||
+		want.Metadata[metaPattern] == transport.Queue.String() && slices.Contains(either, found.Retention)
 }
 
 func metadata(c transport.Channel) map[string]string {

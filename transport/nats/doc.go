@@ -13,10 +13,13 @@
 //	which processes live              key lease.ID there, written every 0.75 s; a member's name begins with the ID
 //	what waits for its NotBefore      stream   parley_DELAY
 //
-// A Queue is a stream with work-queue retention, a Topic one with interest retention (both refuse messages when they
-// are full, and drop none), a Stream one with limits by age and size. The form of a channel is kept in the stream's
-// metadata. Retain of a Queue or Topic is recorded and not enforced here: JetStream would drop what is too old without
-// a word, so the layer above must look at [transport.Delivery.Accepted].
+// A Queue is a stream without limits, from which its receivers remove what is acknowledged, some seconds or a thousand
+// messages at a time: for the server to remove each message costs a synced write. One with RetainBytes has work-queue
+// retention all the same, so that what is handled makes room at once; and so have those that earlier versions made, until they
+// are deleted. A Topic has interest retention. Both refuse messages when they are full, and drop none. A Stream has limits
+// by age and size. The form of a channel is kept in the stream's metadata. Retain of a Queue or Topic is recorded and not
+// enforced here: JetStream would drop what is too old without a word, so the layer above must look at
+// [transport.Delivery.Accepted].
 //
 // A message is a CloudEvents event in binary mode: headers "ce-" and the attribute's name, values as
 // [transport.EscapeAttribute] makes them, "content-type"; events in structured mode are read too. What is no event is
@@ -66,9 +69,14 @@
 // the lease has lapsed; a lone receiver's only when it is known that another has taken over.
 //
 // A new owner begins behind the acknowledgement floor, if anything was on its way to the one before: what is behind
-// the floor and was handled, comes again if it is still stored, which on a Stream it is, and on a Topic as long as
-// other groups have it to do. After a power loss of the server the floor may be an older one. An owner drops what it
-// has already settled, and acknowledges nothing else unseen.
+// the floor and was handled, comes again if it is still stored, which on a Stream it is, on a Topic as long as other
+// groups have it to do, and on a Queue if that was in the last seconds of an owner that could not end in order. An owner
+// drops what it has already settled, and acknowledges nothing else unseen.
+//
+// A server that was killed has forgotten some tenths of a second of acknowledgements on Queues and Streams: what they were
+// for comes again. What waits on an unordered Queue to be delivered again, because its receiver has died or has given it
+// back, may come up to AckWait later than it could, where others are handled meanwhile: the server forgets that it
+// was about to deliver it when what is older is removed.
 //
 // A handler that runs when its process freezes, or the machine of a process is suspended, ends beside those of the
 // next owner, and Valid may have been asked just before. Only a check of the Fence where the effect lands keeps that

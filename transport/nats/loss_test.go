@@ -63,6 +63,7 @@ func openOver(t testing.TB, c *cable) *nats.Broker {
 func TestOrderSurvivesTheDeathOfALoneReceiver(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, embedded.Options{})
+	js := rawJetStream(t, s)
 	for _, pattern := range []transport.Pattern{transport.Queue, transport.Topic} {
 		c := transport.Channel{Address: "a." + pattern.String(), Pattern: pattern, Partitions: 2}
 		dying := &cable{to: s}
@@ -84,6 +85,7 @@ func TestOrderSurvivesTheDeathOfALoneReceiver(t *testing.T) {
 		for range 19 { // the credit comes back as the two are acknowledged
 			first.Next()
 		}
+		keeps(t, js, "parley_a_"+pattern.String(), 58) // else they come again, on a queue
 		dying.plug(nil)
 		again := transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)})
 		begin := time.Now()

@@ -53,6 +53,7 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 		r.begin()
 	}
 	r.created = info.Created
+	r.sweep.begin(info)
 	switch {
 	case r.own != nil:
 		err = r.openPartition(ctx)

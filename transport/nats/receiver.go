@@ -30,6 +30,7 @@ type receiver struct {
 	ready    func()        // nil once called
 	take     func(*entry)
 	restore  func(context.Context) (*jetstream.StreamInfo, error) // makes the stream if it is gone
+	sweep    *sweep                                               // of a Queue; nil = nothing is to be removed
 
 	wake    chan struct{} // capacity 1; who kicks before run has begun makes it
 	mu      sync.Mutex
@@ -81,6 +82,7 @@ func (r *receiver) run(ctx context.Context) error {
 		r.wake = make(chan struct{}, 1)
 	}
 	defer r.release()
+	defer r.sweep.start()()
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	closing, done, revoked := r.b.closing, ctx.Done(), r.own.revocation()
@@ -133,6 +135,8 @@ func (r *receiver) run(ctx context.Context) error {
 				return nil
 			}
 			revoked, stop, r.late = nil, true, true
+		case err := <-r.sweep.refusal():
+			return err
 		case <-r.b.dead:
 			return fmt.Errorf("%w: %d deliveries were not settled", transport.ErrClosed, r.unsettled)
 		}
@@ -300,7 +304,11 @@ func (r *receiver) acknowledge() {
 			r.say(e, returnedAfter(returnPause))
 		}
 	}
-	for len(r.unwritten) > 0 && r.say(r.unwritten[0], "") {
+	for len(r.unwritten) > 0 {
+		r.sweep.note(r.unwritten[0])
+		if !r.say(r.unwritten[0], "") {
+			break
+		}
 		r.unwritten = r.unwritten[1:]
 	}
 	r.look = r.look || len(settled) > 0 && len(r.hand) == 0

@@ -248,6 +248,9 @@ func (s *share) claim(ctx context.Context, partition int, found claim) error {
 			s.take(e.delivery(s.channel))
 		},
 	}
+	if s.channel.Pattern == transport.Queue {
+		t.receiver.sweep = newSweep(s.b, s.stream, t.receiver.consumer)
+	}
 	s.held[partition] = t
 	s.parts.Store(int64(len(s.held)))
 	s.running.Go(func() {

@@ -67,7 +67,9 @@ func (r *receiver) release() {
 	default:
 	}
 	if !r.reader {
-		r.heardOut()
+		if r.heardOut() {
+			r.sweep.end(r.own != nil)
+		}
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
