@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,5 +93,20 @@ func TestWhatIsWrongIsReportedWithTheCommandThatDoesItAgain(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("report = %q; want %q in it", &out, want)
 		}
+	}
+}
+
+func TestAWorkerThatIsToldToEndWhileItOpensEndsInOrder(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, verb := range []string{"publish", "handle", "churn"} {
+		work := fmt.Sprintf(`{"verb":%q,"url":"nats://127.0.0.1:1","name":"n"}`, verb)
+		if err := play(ctx, []string{"work", work}); err != nil {
+			t.Errorf("%s, told to end before it had begun: %v; want nil", verb, err)
+		}
+	}
+	if err := play(ctx, []string{"work", `{"verb":"dance"}`}); err == nil {
+		t.Error("a verb that there is not: nil; want an error")
 	}
 }

@@ -26,11 +26,17 @@ const (
 	behindLimit = time.Second
 )
 
+// errDismissed says that a worker was told to end before it had begun, which is in order.
+var errDismissed = errors.New("told to end while it opened its network")
+
 // open opens the network of the task and a client on it.
 func (w *worker) open(ctx context.Context) (*parley.Network, *parley.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	within, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	net, err := network.Open(ctx, w.URL, network.WithSource(w.Name))
+	net, err := network.Open(within, w.URL, network.WithSource(w.Name))
+	if err != nil && ctx.Err() != nil {
+		return nil, nil, errDismissed
+	}
 	if err != nil {
 		return nil, nil, err
 	}

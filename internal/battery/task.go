@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,14 +51,14 @@ func play(ctx context.Context, role []string) error {
 		if err := json.Unmarshal([]byte(role[1]), &t); err != nil {
 			return err
 		}
-		w := &worker{task: t, out: os.Stdout}
-		switch t.Verb {
-		case "publish":
-			return w.publish(ctx)
-		case "handle":
-			return w.handle(ctx)
-		case "churn":
-			return w.churn(ctx)
+		w, verbs := &worker{task: t, out: os.Stdout}, map[string]func(*worker, context.Context) error{
+			"publish": (*worker).publish, "handle": (*worker).handle, "churn": (*worker).churn,
+		}
+		if do := verbs[t.Verb]; do != nil {
+			if err := do(w, ctx); !errors.Is(err, errDismissed) {
+				return err
+			}
+			return nil
 		}
 	case role[0] == "broker" && len(role) == 3:
 		return serve(ctx, role[1], role[2])
