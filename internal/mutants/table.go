@@ -127,6 +127,11 @@ var mutants = []mutant{
 		dir: "transport/nats", check: "TestAPasswordIsAskedForAgainUntilItIsRight",
 	},
 	{
+		name: "kafka-hands-out-without-lease", defect: "a thawed process handles what its successor has",
+		file: "transport/kafka/receiver.go", before: "\tif !r.valid() {\n", after: "\tif !r.valid() && credit < 0 {\n",
+		dir: "transport/kafka", check: "TestNothingIsHandedOutWithoutALease",
+	},
+	{
 		name: "nats-unhandled-swept", defect: "what receivers have in hand is removed with what was acknowledged",
 		file: "transport/nats/sweep.go", before: "floor := c.CachedInfo().AckFloor.Stream", after: "floor := c.CachedInfo().Delivered.Stream",
 		dir: "transport/nats", check: "TestAQueueKeepsOnlyWhatIsNotHandled",

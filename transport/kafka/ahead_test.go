@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"pgregory.net/rapid"
 )
 
@@ -16,10 +17,15 @@ func TestWhatIsSettledAheadIsHandedOn(t *testing.T) {
 		for _, d := range deltas {
 			a.add(base + d)
 		}
-		if n := len(a.String()); n > 4096 {
+		topic := kadm.TopicID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "topic"))
+		note := a.note(topic)
+		if n := len(note); n > 4096 {
 			t.Fatalf("metadata of %d bytes; want at most the 4096 that Kafka takes", n)
 		}
-		b := parseAhead(base, a.String())
+		b, noted := readNote(base, note)
+		if noted != topic {
+			t.Fatalf("the note's topic = %v; want %v", noted, topic)
+		}
 		for d := range int64(100) {
 			if got, want := b.has(base+d), slices.Contains(deltas, d); got != want {
 				t.Fatalf("has(base + %d) = %v; want %v", d, got, want)
@@ -31,9 +37,9 @@ func TestWhatIsSettledAheadIsHandedOn(t *testing.T) {
 			}
 		}
 	})
-	for _, foreign := range []string{"", "1 ???", "2 AAAA", "consumer-1-abc"} {
-		if a := parseAhead(0, foreign); a.has(0) || a.has(5) {
-			t.Errorf("parseAhead(%q) has something; want nothing", foreign)
+	for _, foreign := range []string{"", "1 ???", "2 AAAA", "2 AAAA /w", "3 AAAAAAAAAAAAAAAAAAAAAA /w", "consumer-1-abc"} {
+		if a, topic := readNote(0, foreign); a.has(0) || a.has(5) || topic != (kadm.TopicID{}) {
+			t.Errorf("readNote(%q) has something; want nothing", foreign)
 		}
 	}
 }

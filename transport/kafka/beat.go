@@ -59,6 +59,7 @@ func (r *receiver) beaten(member string, generation int32, err error, sent time.
 	case r.member != member || r.generation < 0: // it is about who we were
 	case err == nil, errors.Is(err, kerr.RebalanceInProgress):
 		r.lease.confirm(sent)
+		poke(r.wake) // the loop hands out nothing without a lease
 	case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.FencedInstanceID):
 		r.endAll()
 	case errors.Is(err, kerr.IllegalGeneration):

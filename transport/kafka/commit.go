@@ -79,7 +79,7 @@ func (r *receiver) commit(ctx context.Context, only []*lane) error {
 		if l.version != l.committed && !l.over.Load() && (only == nil || slices.Contains(only, l)) {
 			offset, behind := l.place()
 			p := kmsg.NewOffsetCommitRequestTopicPartition()
-			p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = l.partition, offset, -1, new(behind.String())
+			p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = l.partition, offset, -1, new(behind.note(r.id))
 			topic.Partitions = append(topic.Partitions, p)
 			versions[l] = l.version
 		}

@@ -43,19 +43,19 @@
 // receives from it, who then goes on with all that it has; a Receive with an Until ends. So it is when the cluster has
 // lost everything: the groups of Topics and Streams are then those whose receivers are there, and fences begin anew. As
 // the client library never takes another topic for one that it has known, its clients are replaced; outcomes that were
-// not known yet stay open then, also of other channels. Before Kafka 4.2 a group's mark names its topic and not the topic's
-// id: if one is deleted and made again while its receivers commit, and none of their commits falls in between, a mark of
-// the old one may count for the new one, whose messages before it are not handled. Stop the receivers first.
+// not known yet stay open then, also of other channels. Before Kafka 4.2 the cluster keeps a group's mark under its topic's
+// name alone; as the topic's id goes with it, a mark that comes when the topic was made again counts for nothing there.
 //
 // Receivers are members of a consumer group: cooperative-sticky, with a session of [Session]. Marks are committed up
 // to the oldest message that is not settled, with what is settled behind it in the commit's metadata, and only as the
 // member that settled it. A partition that passes to another is handed over: its deliveries are told to yield, what
 // runs is waited for up to [transport.HandOver], its mark is committed; then the group goes on. After a crash, what
 // was not committed, a few milliseconds of settled messages, is delivered again. [transport.Delivery.Valid] is false
-// once the last confirmed heartbeat is older than [Lease]; who was expelled learns of it from the next one, a second
-// later, and then Revoked is closed. Fence is the generation of the group when the partition came: each owner's is
-// higher than the one's before it, until the group is removed. A returned message comes again from memory, in its
-// order, after a short rest of its partition; the rest grows with each time.
+// once the last confirmed heartbeat is older than [Lease], and nothing is handed out then: the cluster gives what is
+// stored to whoever asks. Who was expelled learns of it from the next heartbeat, a second later, and then Revoked is
+// closed. Fence is the generation of the group when the partition came: each owner's is higher than the one's before it,
+// until the group is removed. A returned message comes again from memory, in its order, after a short rest of its
+// partition; the rest grows with each time.
 //
 // A group keeps its place without members for offsets.retention.minutes of the cluster, 7 days by default. After that
 // a registered group begins again with the oldest message that is kept, and so handles some again rather than none. The

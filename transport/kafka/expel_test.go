@@ -119,3 +119,73 @@ func leave(t *testing.T, s *servers.Server, group, member string) {
 		t.Fatal(err)
 	}
 }
+
+// unheard: a member whose heartbeats do not get through goes on fetching, which the cluster does not mind; what it
+// fetches is its successor's.
+func unheard(t *testing.T, s *servers.Server) {
+	p := prefix()
+	f, err := newFront(t.Context(), address(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.close() })
+	f.name(f.listener.Addr().String())
+	first, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{f.listener.Addr().String()}, Prefix: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeIt(t, first) })
+	second := open(t, s, p)
+	c := transport.Channel{Address: "unheard.v1.queue", Pattern: transport.Queue, Partitions: 4}
+	declare(t, second, c)
+	x := transporttest.StartReceiving(t, first, transport.Route{Channel: c})
+	handled := make(map[string]bool)
+	take := func(d *transport.Delivery) {
+		if handled[d.Envelope.ID] {
+			t.Errorf("got %s twice; want it once, from who may have its partition", d.Envelope.ID)
+		}
+		handled[d.Envelope.ID] = true
+		d.Settle(transport.Done)
+	}
+	const each = 4
+	round := func() {
+		for _, k := range keysOf(c) {
+			send(t, second, envelope(c, k))
+		}
+	}
+	round()
+	for range each {
+		take(x.Next())
+	}
+	release := f.hush()
+	t.Cleanup(release)
+	y := transporttest.StartReceiving(t, second, transport.Route{Channel: c}) // ready once the first is expelled
+	for range 5 {
+		round()
+		for range each {
+			take(y.Next())
+		}
+	}
+	select {
+	case d := <-x.Got:
+		t.Errorf("the member that is unheard got %s; want nothing, as its lease is over", d.Envelope.ID)
+	default:
+	}
+	release()
+	for back := false; !back; {
+		round()
+		for range each {
+			select {
+			case d := <-y.Got:
+				take(d)
+			case d := <-x.Got:
+				back = true
+				take(d)
+			case <-time.After(patience):
+				t.Fatal("no delivery came; want them from the second, and then from the first, too, which is a member again")
+			}
+		}
+	}
+	x.Stop()
+	y.Stop()
+}

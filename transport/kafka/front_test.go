@@ -22,6 +22,7 @@ type front struct {
 	mu    sync.Mutex
 	named string // what the answers name
 	conns []net.Conn
+	quiet chan struct{} // heartbeats pass once it is closed; nil = at once
 }
 
 func newFront(ctx context.Context, broker string) (*front, error) {
@@ -39,6 +40,26 @@ func (f *front) name(address string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.named = address
+}
+
+// hush lets no heartbeat pass until release is called, nor what follows one on its connection. It comes once.
+func (f *front) hush() (release func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	quiet := make(chan struct{})
+	f.quiet = quiet
+	return sync.OnceFunc(func() { close(quiet) })
+}
+
+// ask passes on a request once it may pass.
+func (f *front) ask(asked *questions, frame []byte) []byte {
+	f.mu.Lock()
+	quiet := f.quiet
+	f.mu.Unlock()
+	if quiet != nil && int16(binary.BigEndian.Uint16(frame)) == kmsg.Heartbeat.Int16() {
+		<-quiet
+	}
+	return asked.note(frame)
 }
 
 // close breaks all connections and waits for their end.
@@ -68,7 +89,7 @@ func (f *front) serve() {
 		f.conns = append(f.conns, client, broker)
 		f.mu.Unlock()
 		asked := &questions{open: make(map[uint32]question)}
-		f.serving.Go(func() { pass(broker, client, asked.note) })
+		f.serving.Go(func() { pass(broker, client, func(frame []byte) []byte { return f.ask(asked, frame) }) })
 		f.serving.Go(func() { pass(client, broker, func(frame []byte) []byte { return f.answer(asked, frame) }) })
 	}
 }

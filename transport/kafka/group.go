@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/parley-io/parley/transport"
 )
@@ -34,6 +35,8 @@ func (r *receiver) membership() []kgo.Opt {
 		kgo.RebalanceTimeout(transport.HandOver + 2*commitLimit), // a partition that others wait for is given up by then
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(r.assigned),
+		kgo.OnOffsetsFetched(r.fetched),
+		kgo.AdjustFetchOffsetsFn(r.adjusted),
 		kgo.OnPartitionsRevoked(r.revoked),
 		kgo.OnPartitionsLost(r.lost),
 	}
@@ -89,9 +92,10 @@ func (r *receiver) place(ctx context.Context, placed map[int32]int64, from trans
 		return err
 	}
 	var offsets kadm.Offsets
+	note := new(ahead).note(r.b.topicID(r.topic))
 	for p, o := range at {
 		if _, ok := placed[p]; !ok {
-			offsets.AddOffset(r.topic, p, o, -1)
+			offsets.Add(kadm.Offset{Topic: r.topic, Partition: p, At: o, LeaderEpoch: -1, Metadata: note})
 		}
 	}
 	return r.b.admin.CommitAllOffsets(ctx, r.group, offsets)
@@ -109,7 +113,7 @@ func (b *Broker) places(ctx context.Context, group, topic string) (map[int32]int
 	}
 	found.Each(func(o kadm.OffsetResponse) {
 		if o.Topic == topic && o.At >= 0 {
-			placed[o.Partition] = o.At
+			placed[o.Partition] = b.come(o.Offset)
 		}
 	})
 	return placed, err
@@ -140,12 +144,10 @@ func (r *receiver) assigned(_ context.Context, cl *kgo.Client, now map[string][]
 	if !ok {
 		return
 	}
-	behind := r.before(now[r.topic])
 	r.change(func() {
 		r.member, r.generation = member, generation
 		for _, p := range now[r.topic] {
 			l := newLane(r, p, uint64(generation))
-			l.before = behind[p]
 			r.lanes = append(r.lanes, l)
 			if r.stopping {
 				l.give()
@@ -162,24 +164,36 @@ func (r *receiver) assigned(_ context.Context, cl *kgo.Client, now map[string][]
 	r.beat(ctx) // so that the lease holds from the first delivery on
 }
 
-// before is what earlier owners have settled ahead of their places. If the cluster does not say, it is handled again.
-func (r *receiver) before(partitions []int32) map[int32]ahead {
-	all := make(map[int32]ahead)
-	if len(partitions) == 0 {
-		return all
-	}
-	ctx, cancel := r.b.alive(commitLimit)
-	defer cancel()
-	found, err := r.b.admin.FetchOffsetsForTopics(ctx, r.group, r.topic)
-	if err != nil {
-		return all
-	}
-	found.Each(func(o kadm.OffsetResponse) {
-		if o.Topic == r.topic && o.Err == nil {
-			all[o.Partition] = parseAhead(o.At, o.Metadata)
+// fetched is called with the places of what is new, between assigned and adjusted. It takes note of what earlier owners
+// have settled ahead of them.
+func (r *receiver) fetched(_ context.Context, _ *kgo.Client, all *kmsg.OffsetFetchResponse) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, g := range all.Groups {
+		for _, t := range g.Topics { // there is one
+			for _, p := range t.Partitions {
+				if l := r.lane(p.Partition); l != nil && p.Metadata != nil {
+					behind, noted := readNote(p.Offset, *p.Metadata)
+					if l.astray = astray(noted, r.id); !l.astray {
+						l.before = behind
+					}
+				}
+			}
 		}
-	})
-	return all
+	}
+	return nil
+}
+
+// adjusted has what is new begin with its oldest message where its place is in a topic that was deleted.
+func (r *receiver) adjusted(_ context.Context, all map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range all[r.topic] {
+		if l := r.lane(p); l != nil && l.astray {
+			all[r.topic][p] = kgo.NewOffset().AtStart()
+		}
+	}
+	return all, nil
 }
 
 // revoked is called before partitions pass to others in order, and when we leave. They do so when it returns.

@@ -20,6 +20,7 @@ type lane struct {
 	next      int      // no entry before it waits
 	mark      int64    // the offset that follows the settled prefix; -1 = nothing is settled
 	before    ahead    // what an earlier owner has settled
+	astray    bool     // the place that was committed is in a topic of the same name that was deleted
 	version   int      // counts what is settled
 	committed int      // the version that the cluster knows
 	waiting   int      // bytes of what waits
@@ -221,7 +222,7 @@ func (l *lane) end() {
 
 // valid is asked without the mutex.
 func (l *lane) valid() bool {
-	return !l.over.Load() && (l.receiver.reader() || l.receiver.lease.holds())
+	return !l.over.Load() && l.receiver.valid()
 }
 
 func (l *lane) delivery(e *entry) *transport.Delivery {

@@ -27,3 +27,6 @@ func (l *lease) holds() bool {
 	now := time.Now()
 	return !l.confirmed.IsZero() && now.Sub(l.confirmed) < Lease && now.Round(0).Sub(l.confirmed.Round(0)) < Lease
 }
+
+// valid reports whether r may take what it has for its own.
+func (r *receiver) valid() bool { return r.reader() || r.lease.holds() }

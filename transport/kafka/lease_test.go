@@ -84,3 +84,34 @@ func TestAClientThatBecomesAnotherMemberIsReplaced(t *testing.T) {
 		t.Error("another member goes on with the lanes; want them ended without a commit, and another client")
 	}
 }
+
+func TestNothingIsHandedOutWithoutALease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := testReceiver()
+		r.member, r.generation = "m", 3
+		l := newLane(r, 0, 3)
+		r.lanes = []*lane{l}
+		l.add(records(0, 1))
+		given := func() int {
+			batch, _, _ := r.pick(nil)
+			return len(batch)
+		}
+		if got := given(); got != 0 {
+			t.Errorf("handed out %d before the first heartbeat was confirmed; want none", got)
+		}
+		r.beaten("m", 3, nil, time.Now())
+		select {
+		case <-r.wake:
+		default:
+			t.Error("a confirmed heartbeat does not wake the loop; want it to look again at what it may hand out")
+		}
+		if got := given(); got != 1 {
+			t.Errorf("handed out %d with a lease; want 1", got)
+		}
+		time.Sleep(Lease) // as while the process is frozen
+		if got := given(); got != 0 {
+			t.Errorf("handed out %d after the lease; want none, as another instance may have them", got)
+		}
+	})
+}

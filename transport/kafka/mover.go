@@ -88,7 +88,6 @@ func (m *mover) client(life context.Context) (*kgo.Client, error) {
 		kgo.BlockRebalanceOnPoll(), // what was fetched for one carrier never gets to its successor
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.RetryBackoffFn(retryPause),
 		kgo.OnPartitionsAssigned(m.assigned),
 		kgo.OnPartitionsRevoked(m.gone),
 		kgo.OnPartitionsLost(m.gone),

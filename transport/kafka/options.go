@@ -79,6 +79,7 @@ func (o *Options) client(more ...kgo.Opt) (*kgo.Client, error) {
 		kgo.ClientID(o.Name),
 		kgo.DialTimeout(dialLimit),
 		kgo.MetadataMinAge(250 * time.Millisecond), // so that a new leader is found soon
+		kgo.RetryBackoffFn(retryPause),
 		kgo.DisableClientMetrics(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 	}

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// What is tried again is so after these, the first one doubling with each time.
+// What is tried again is so after these, the first one doubling with each time. The longest is the most that anything is
+// late when a cluster comes back; one that is away costs each client a connection that is refused, so often.
 const (
 	tryAgain    = 100 * time.Millisecond
-	maxTryAgain = 5 * time.Second
+	maxTryAgain = time.Second
 )
 
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }

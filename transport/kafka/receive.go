@@ -98,7 +98,6 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 		kgo.FetchMaxBytes(int32(fetchBytes * min(partitions(r.route.Channel), 32))),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // what was before is not kept any longer
-		kgo.RetryBackoffFn(retryPause),
 	}
 	var lanes []*lane
 	if r.reader() {

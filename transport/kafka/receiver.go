@@ -126,11 +126,11 @@ func (r *receiver) loop(ctx context.Context) error {
 		}
 	}
 	for {
+		_, changed := r.credit.Now() // before it is looked at, so that no change is missed
 		again, over := r.handOut()
 		if over {
 			return r.ended()
 		}
-		_, changed := r.credit.Now()
 		select {
 		case <-r.wake:
 		case <-changed:
@@ -210,7 +210,9 @@ func (r *receiver) handOut() (again <-chan time.Time, over bool) {
 
 // pick adds to batch what is to be handed out: one of each lane at the most, so that what is given back while it is
 // taken comes before what follows it. A lane has at most half of the credit if the others could have some of the rest,
-// so that one whose handlers hang does not stop them.
+// so that one whose handlers hang does not stop them. Nothing is handed out while another instance may have it: the
+// cluster gives whoever asks what is stored, also a process that it has expelled while that was frozen, which finds that
+// before it learns of its end.
 func (r *receiver) pick(batch []*entry) (_ []*entry, rest time.Duration, over bool) {
 	credit, _ := r.credit.Now()
 	now := time.Now()
@@ -218,6 +220,9 @@ func (r *receiver) pick(batch []*entry) (_ []*entry, rest time.Duration, over bo
 	defer r.mu.Unlock()
 	if r.stopping {
 		return batch, 0, r.unsettled == 0
+	}
+	if !r.valid() {
+		return batch, 0, false // beaten wakes the loop
 	}
 	most := credit
 	if n := len(r.lanes); n > 1 && credit >= 2*n {

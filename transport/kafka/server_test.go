@@ -31,12 +31,14 @@ func TestOnAServer(t *testing.T) {
 		{"a channel that was deleted can be declared again", deleted},
 		{"a channel that was deleted under way is made again by who uses it", deletedUnderWay},
 		{"what is sent before and after a channel is declared anew is stored", declaredAnew},
+		{"a place in a topic that was deleted is none in the next one", straying},
 		{"a stranger's records are delivered", strangers},
 		{"a delayed message can be cancelled", cancelling},
 		{"a delayed message is moved once and survives its mover", delaying},
 		{"a removed group ends its receivers", removing},
 		{"a partition is handed over in order", handOver},
 		{"an expelled member ends at once and comes back", expelled},
+		{"a member that is unheard is given nothing of its successor's", unheard},
 		{"a group begins where it was told", beginning},
 		{"a lane that is stuck does not stop the others", stuckLane},
 		{"a position is a place in all partitions", positions},
@@ -90,9 +92,7 @@ func sweeping(t *testing.T, s *servers.Server) {
 	if err := admin.CommitAllOffsets(t.Context(), "analytics-"+prefix, stranger); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := admin.DeleteTopics(t.Context(), prefix+"."+deleted.Address); err != nil {
-		t.Fatal(err)
-	}
+	deleteTopic(t, s, prefix+"."+deleted.Address)
 	if err := kafka.Sweep(t.Context(), b); err == nil || !strings.Contains(err.Error(), deleted.Address) {
 		t.Errorf("sweeping = %v; want an error about the topic that was deleted, and the others swept", err)
 	}

@@ -124,6 +124,12 @@ func (b *Broker) groups(ctx context.Context, channels []transport.Channel) (map[
 		case g.Err != nil:
 			return nil, nil, fmt.Errorf("places of group %s: %w", name, g.Err)
 		}
+		for _, partitions := range g.Fetched {
+			for p, o := range partitions {
+				o.At = b.come(o.Offset)
+				partitions[p] = o
+			}
+		}
 	}
 	return registered, placed, nil
 }

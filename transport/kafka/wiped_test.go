@@ -147,6 +147,53 @@ func declaredAnew(t *testing.T, s *servers.Server) {
 	x.Stop()
 }
 
+// straying: a receiver's last commit may come when its topic was deleted and is there again.
+func straying(t *testing.T, s *servers.Server) {
+	prefix := prefix()
+	b := open(t, s, prefix)
+	c := transport.Channel{Address: "stray.v1.queue", Pattern: transport.Queue, Partitions: 1}
+	topic, group := prefix+"."+c.Address, prefix+"."+c.Address+"._"
+	declare(t, b, c)
+	send(t, b, envelope(c, "k"), envelope(c, "k"), envelope(c, "k"))
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	x.Done(3)
+	x.Stop()
+	admin := kadm.NewClient(raw(t, s))
+	late, err := admin.FetchOffsetsForTopics(t.Context(), group, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, ok := late.Lookup(topic, 0); !ok || o.At != 3 {
+		t.Fatalf("place = %+v; want offset 3", o)
+	}
+	deleteTopic(t, s, topic)
+	declare(t, b, c)
+	var want []string
+	for range 4 {
+		e := envelope(c, "k")
+		send(t, b, e)
+		want = append(want, e.ID)
+	}
+	if err := admin.CommitAllOffsets(t.Context(), group, late.Offsets()); err != nil {
+		t.Fatal(err)
+	}
+	if err := kafka.Sweep(t.Context(), b); err != nil {
+		t.Errorf("Sweep = %v; want nil", err)
+	}
+	if n, _, err := b.Backlog(t.Context(), c, ""); n != 4 || err != nil {
+		t.Errorf("Backlog = %d, %v; want 4, as nobody has handled anything of this topic", n, err)
+	}
+	y := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+	if got := y.Done(1); got[0] != want[0] {
+		t.Errorf("got %s first; want %s, as the place was in the topic that was deleted", got[0], want[0])
+	}
+	y.DoneUntil(want[3])
+	y.Stop()
+	if n, _, err := b.Backlog(t.Context(), c, ""); n != 0 || err != nil {
+		t.Errorf("Backlog = %d, %v; want 0 once all is settled", n, err)
+	}
+}
+
 // deleteTopic deletes a topic, and returns when the cluster knows of it no more.
 func deleteTopic(t *testing.T, s *servers.Server, topic string) {
 	t.Helper()
