@@ -149,7 +149,7 @@ func (r *receiver) refit() {
 // out may end.
 func (r *receiver) retire(t *tenure) {
 	t.leaving = true
-	_ = t.ch.Cancel(t.lane.queue, false) // else the channel has ended
+	_ = t.ch.Cancel(t.tag, false) // else the channel has ended
 	for _, e := range t.waiting {
 		t.reject(e)
 	}
@@ -188,6 +188,7 @@ func (r *receiver) depart(now time.Time) {
 func (r *receiver) finish(t *tenure, now time.Time) {
 	t.acknowledge(now)
 	if t.session.alive() {
+		t.tellAll()
 		t.tellStragglers()
 	}
 	if !t.over.Swap(true) && t.revoked != nil {

@@ -181,7 +181,7 @@ func (b *Broker) askOnce(key string, turn int) {
 	if err != nil || !s.idle() || b.denied.check(b.names.due()) != nil {
 		return
 	}
-	_, _ = s.ch.PublishWithDeferredConfirm(b.names.due(), key, false, false, amqp.Publishing{MessageId: strconv.Itoa(turn)})
+	_, _ = s.put(b.names.due(), key, false, &message{id: strconv.Itoa(turn)})
 }
 
 // rejectedAt is when a message was rejected, in seconds of Unix time by the server's clock; 0 = it was not.

@@ -6,41 +6,42 @@ import (
 	"strings"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/parley-io/parley/transport"
 	"github.com/parley-io/parley/transport/cloudevents"
 )
 
 // decode reads the message of a channel. What cannot be read becomes an envelope with the raw body, an ID that
 // place makes, and the reason in the header [transport.Malformed].
-func decode(address string, place func() string, d *amqp.Delivery) *transport.Envelope {
+func decode(address string, place func() string, d *delivery) *transport.Envelope {
 	e := &transport.Envelope{}
 	err := read(e, d)
 	if err == nil {
 		err = cloudevents.Check(e, address)
 	}
 	if err != nil {
-		return cloudevents.Malformed(address, place(), d.Body, err)
+		return cloudevents.Malformed(address, place(), d.body, err)
 	}
 	return e
 }
 
 // read fills e from a message in either mode.
-func read(e *transport.Envelope, d *amqp.Delivery) error {
-	if cloudevents.IsStructured(d.ContentType) {
-		return cloudevents.ReadStructured(e, d.Body)
+func read(e *transport.Envelope, d *delivery) error {
+	if cloudevents.IsStructured(d.contentType) {
+		return cloudevents.ReadStructured(e, d.body)
 	}
-	e.ContentType, e.Body = d.ContentType, d.Body
+	e.ContentType, e.Body = d.contentType, d.body
 	var events int
-	for k, v := range d.Headers {
+	for k, v := range d.headers.all() {
+		if v.kind == 0 {
+			return errTable
+		}
 		name, ok := strings.CutPrefix(k, attributeStart)
 		if !ok {
 			if name, ok = strings.CutPrefix(k, otherStart); !ok {
 				continue
 			}
 		}
-		value, err := text(v)
+		value, err := v.text()
 		if err != nil {
 			return fmt.Errorf("header %s: %w", k, err)
 		}

@@ -65,10 +65,11 @@ func climb(n int64) (top int, words string) {
 func (b *Broker) postpone(p *parcel, partition int, group string, now time.Time, d time.Duration) {
 	n, rest := split(d)
 	top, words := climb(n)
-	h := p.message.Headers
-	h[targetHeader], h[restHeader] = b.names.target(p.channel, partition, group), int64(rest)
+	h := &p.message.headers
+	h.putText("", targetHeader, b.names.target(p.channel, partition, group))
+	h.putNumber(restHeader, int64(rest))
 	if server := b.clock.latest(now); server > 0 {
-		h[dueHeader] = server + int64(d)
+		h.putNumber(dueHeader, server+int64(d))
 	}
 	p.delayed, p.mandatory = true, true
 	p.exchange, p.key = b.names.level(top), words+nearWord(nearFor(rest))

@@ -2,9 +2,12 @@ package rabbitmq
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +25,7 @@ type dialer struct {
 
 // dial tries the servers in turn and answers the first connection. When there is none, what says what is certainly wrong
 // comes first.
-func (d *dialer) dial(ctx context.Context, what string) (*amqp.Connection, *gather, error) {
+func (d *dialer) dial(ctx context.Context, what string) (*amqp.Connection, *wire, error) {
 	var failed error
 	for _, s := range d.servers {
 		conn, g, err := d.dialOne(ctx, s, what)
@@ -44,41 +47,14 @@ func (d *dialer) dial(ctx context.Context, what string) (*amqp.Connection, *gath
 	return nil, nil, failed
 }
 
-func (d *dialer) dialOne(ctx context.Context, s server, what string) (*amqp.Connection, *gather, error) {
+func (d *dialer) dialOne(ctx context.Context, s server, what string) (*amqp.Connection, *wire, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	var g *gather
-	stop := func() bool { return true }
-	config := amqp.Config{
-		Vhost: s.vhost, Heartbeat: heartbeat, Locale: "en_US", Properties: amqp.NewConnectionProperties(),
-		TLSClientConfig: d.options.TLS.Clone(),
-		Dial: func(network, address string) (net.Conn, error) {
-			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			deadline, _ := ctx.Deadline() // the library takes it away after the handshake
-			if err := c.SetDeadline(deadline); err != nil {
-				_ = c.Close()
-				return nil, err
-			}
-			stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) }) // ends a handshake early
-			g = newGather(c)
-			return g, nil
-		},
+	auth, err := d.authentication(s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to %s: %w", s.shown, err)
 	}
-	config.Properties.SetClientConnectionName(d.options.Name + " " + what)
-	if d.options.Password != nil {
-		password, err := d.options.Password()
-		if err != nil {
-			return nil, nil, fmt.Errorf("connect to %s: ask for the password: %w", s.shown, err)
-		}
-		config.SASL = []amqp.Authentication{&amqp.PlainAuth{Username: s.user, Password: password}}
-	}
-	conn, err := amqp.DialConfig(s.url, config)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
+	conn, w, err := d.shakeHands(ctx, s, what, auth)
 	if err == nil {
 		err = checkVersion(conn.Properties)
 	}
@@ -86,12 +62,111 @@ func (d *dialer) dialOne(ctx context.Context, s server, what string) (*amqp.Conn
 		_ = conn.CloseDeadline(time.Now().Add(closeLimit)) // closed already is fine
 	}
 	if err != nil {
-		if g != nil {
-			_ = g.Close() // closed already is fine
+		if w != nil {
+			_ = w.Close() // closed already is fine
 		}
 		return nil, nil, fmt.Errorf("connect to %s: %w", s.shown, s.explain(err))
 	}
-	return conn, g, nil
+	return conn, w, nil
+}
+
+// authentication is by the URL's password, or by the one that it asks for.
+func (d *dialer) authentication(s server) ([]amqp.Authentication, error) {
+	if d.options.Password == nil {
+		uri, err := amqp.ParseURI(s.url)
+		return []amqp.Authentication{uri.PlainAuth()}, err
+	}
+	password, err := d.options.Password()
+	if err != nil {
+		return nil, fmt.Errorf("ask for the password: %w", err)
+	}
+	return []amqp.Authentication{&amqp.PlainAuth{Username: s.user, Password: password}}, nil
+}
+
+// shakeHands answers what there is also where it fails. The library gets a connection that is secure already, where it is to
+// be: what it is not concerned with is read and written in clear.
+func (d *dialer) shakeHands(ctx context.Context, s server, what string, auth []amqp.Authentication) (*amqp.Connection, *wire, error) {
+	uri, err := amqp.ParseURI(s.url)
+	if err != nil {
+		return nil, nil, err
+	}
+	config := amqp.Config{
+		Vhost: s.vhost, Heartbeat: heartbeat, Locale: "en_US", Properties: amqp.NewConnectionProperties(),
+		SASL: auth, ChannelMax: uri.ChannelMax, FrameSize: maxFrame,
+	}
+	config.Properties.SetClientConnectionName(d.options.Name + " " + what)
+	c, err := d.reach(ctx, &uri)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) }) // ends a handshake early
+	w := newWire(c)
+	conn, err := amqp.Open(w, config)
+	if err == nil && conn.Config.FrameSize > 0 {
+		w.limit = min(conn.Config.FrameSize, maxFrame)
+	}
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	return conn, w, err
+}
+
+// reach is a connection to a server, secure where it is to be, with the deadline of ctx, which the library takes away
+// after its handshake.
+func (d *dialer) reach(ctx context.Context, uri *amqp.URI) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)))
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	err = c.SetDeadline(deadline)
+	if err == nil && uri.Scheme == "amqps" {
+		c, err = secure(ctx, c, d.options.TLS.Clone(), uri)
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// secure makes a connection secure; config may be nil. It answers one to be closed also where that fails.
+func secure(ctx context.Context, c net.Conn, config *tls.Config, uri *amqp.URI) (net.Conn, error) {
+	if config == nil {
+		var err error
+		if config, err = certificates(uri); err != nil {
+			return c, err
+		}
+	}
+	if config.ServerName == "" {
+		config.ServerName = uri.Host
+	}
+	t := tls.Client(c, config)
+	return t, t.HandshakeContext(ctx)
+}
+
+// certificates are those that a URL names, else the system's.
+func certificates(uri *amqp.URI) (*tls.Config, error) {
+	config := &tls.Config{ServerName: uri.ServerName, MinVersion: tls.VersionTLS12}
+	if uri.CACertFile != "" {
+		authority, err := os.ReadFile(uri.CACertFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls: read the authority's certificate: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(authority) {
+			return nil, fmt.Errorf("tls: the authority's certificate: %s has none in PEM", uri.CACertFile)
+		}
+	}
+	if uri.CertFile == "" || uri.KeyFile == "" {
+		return config, nil
+	}
+	own, err := tls.LoadX509KeyPair(uri.CertFile, uri.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("tls: read the client's certificate: %w", err)
+	}
+	config.Certificates = []tls.Certificate{own}
+	return config, nil
 }
 
 // checkVersion refuses servers that lose messages with what this driver asks of them.

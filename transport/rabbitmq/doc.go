@@ -79,6 +79,12 @@
 // not found the next queue's exchange yet, by what that takes longer than 32 s: set it to 10 s, as the servers of the tests
 // have it, in advanced.config: {rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}.
 //
+// # The client library
+//
+// amqp091-go does the handshake, heartbeats, channels, declarations and acknowledgements. Messages, their confirmations and
+// what is returned pass by it, on the same connections: see wire. What is handled is acknowledged in order, once it is a
+// quarter of the prefetch or 10 ms old: a server that dies meanwhile delivers it again.
+//
 // # The server's own settings
 //
 // Leave policies that drop (message-ttl, max-length, expires, delivery-limit) off these queues. Rights: who declares needs

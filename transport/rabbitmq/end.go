@@ -59,6 +59,17 @@ func endOf(ch *amqp.Channel, stream string) (end int64, err error) {
 	}
 }
 
+func streamOffset(d *amqp.Delivery) int64 {
+	n, _ := d.Headers[offsetHeader].(int64)
+	return n
+}
+
+// sentAt is when a message of a stream was sent, see [stamp]; 0 = it does not say.
+func sentAt(d *amqp.Delivery) int64 {
+	ns, _ := d.Headers[sentHeader].(int64)
+	return ns
+}
+
 // fits reports whether a stream has what a position says: the message before it, unless that is no longer kept.
 func (s *session) fits(stream string, m mark) (fits bool, err error) {
 	err = s.transact(func(ch *amqp.Channel) error {
@@ -74,7 +85,7 @@ func (s *session) fits(stream string, m mark) (fits bool, err error) {
 			if !ok {
 				return errChannelEnded
 			}
-			fits = streamOffset(&d) >= m.n || m.sent == 0 || m.sent == sent(&d)
+			fits = streamOffset(&d) >= m.n || m.sent == 0 || m.sent == sentAt(&d)
 		case <-time.After(positionWait): // the stream ends before it
 		}
 		return nil

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"net"
+	"runtime"
 	"sync"
 )
 
@@ -32,14 +33,23 @@ func newGather(c net.Conn) *gather {
 
 // Write implements [net.Conn]. It does not block.
 func (g *gather) Write(p []byte) (int, error) {
+	err := g.put(func(b []byte) []byte { return append(b, p...) })
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// put has add append to what is to be written, one after the other.
+func (g *gather) put(add func([]byte) []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.err != nil {
-		return 0, g.err
+		return g.err
 	}
-	g.buffer = append(g.buffer, p...)
+	g.buffer = add(g.buffer)
 	g.wake.Signal()
-	return len(p), nil
+	return nil
 }
 
 // Close implements [net.Conn]. What has not been written is dropped.
@@ -66,6 +76,8 @@ func (g *gather) full() <-chan struct{} {
 func (g *gather) write() {
 	defer close(g.ended)
 	for {
+		g.await()
+		runtime.Gosched() // who is about to write, too, does so first
 		chunk := g.next()
 		if chunk == nil {
 			return
@@ -77,13 +89,19 @@ func (g *gather) write() {
 	}
 }
 
-// next waits for something to write; nil = never again.
-func (g *gather) next() []byte {
+// await waits for something to write, or that nothing more can be.
+func (g *gather) await() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for len(g.buffer) == 0 && g.err == nil {
 		g.wake.Wait()
 	}
+}
+
+// next is what has come together; nil = nothing can be written any more.
+func (g *gather) next() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.err != nil {
 		return nil
 	}

@@ -34,7 +34,8 @@ func (l *lane) lacking() bool {
 type stay struct {
 	session *session
 	ch      *amqp.Channel
-	ended   bool // nothing more comes
+	tag     string // of the consumer
+	ended   bool   // nothing more comes
 }
 
 // tenure is the time in which a lane's messages come from one consumer.
@@ -53,7 +54,7 @@ type tenure struct {
 	revoked   chan struct{} // closed when another instance may have it; nil = unordered
 	leaving   bool
 	patience  time.Time // while leaving: until when what runs is waited for; zero = for ever
-	lag       time.Time // since when something is handled ahead of something that takes longer; zero = nothing is
+	lag       time.Time // since when something is handled and no acknowledgement was sent; zero = nothing is
 	came      time.Time // when the last message came
 	asked     bool      // since then the server was asked whether that is all
 }
@@ -61,11 +62,11 @@ type tenure struct {
 // entry is a message in a receiver's hands.
 type entry struct {
 	tenure  *tenure
-	message *amqp.Delivery // nil = of a Stream, and settled
-	offset  int64          // of a Stream
-	sent    int64          // of a Stream, see sentHeader
-	tries   int            // how often it was handed out and returned
-	due     time.Time      // not to be handed out, or given back, before
+	message *delivery // nil = of a Stream, and settled
+	offset  int64     // of a Stream
+	sent    int64     // of a Stream, see sentHeader
+	tries   int       // how often it was handed out and returned
+	due     time.Time // not to be handed out, or given back, before
 	over    atomic.Bool
 	outcome transport.Outcome // once over
 	settled bool              // of a Stream: it was handled
@@ -116,7 +117,7 @@ func (r *receiver) identify(e *entry) string {
 	if r.streams {
 		return fmt.Sprintf("%s.%d", e.tenure.lane.queue, e.offset)
 	}
-	sum := sha256.Sum256(append([]byte(e.message.MessageId+"\x00"), e.message.Body...))
+	sum := sha256.Sum256(append([]byte(e.message.id+"\x00"), e.message.body...))
 	return e.tenure.lane.queue + "." + hex.EncodeToString(sum[:12])
 }
 
@@ -124,8 +125,8 @@ func (r *receiver) identify(e *entry) string {
 // its partition waits as well.
 func (t *tenure) putBack(e *entry, now time.Time) {
 	again := &entry{tenure: t, message: e.message, offset: e.offset, sent: e.sent, tries: e.tries + 1, due: now.Add(returnPause(e.tries))}
-	i, _ := slices.BinarySearchFunc(t.waiting, again.message.DeliveryTag, func(w *entry, tag uint64) int {
-		return int(w.message.DeliveryTag) - int(tag)
+	i, _ := slices.BinarySearchFunc(t.waiting, again.message.tag, func(w *entry, tag uint64) int {
+		return int(w.message.tag) - int(tag)
 	})
 	t.waiting = slices.Insert(t.waiting, i, again)
 	if i := slices.Index(t.out, e); i >= 0 {
@@ -136,25 +137,25 @@ func (t *tenure) putBack(e *entry, now time.Time) {
 // giveBack notes that an entry of an unordered queue goes back to the server, which may give it to another instance. The
 // server counts how often.
 func (t *tenure) giveBack(e *entry, now time.Time) {
-	count, _ := e.message.Headers["x-delivery-count"].(int64)
+	count := e.message.headers.number("x-delivery-count")
 	e.due = now.Add(returnPause(int(min(count, 10))))
 	t.returned = append(t.returned, e)
 }
 
-// acknowledge tells the server what is handled.
+// acknowledge tells the server what is handled: once that is a quarter of what it lets out, or ackWait has passed. Each
+// acknowledgement is a write to the disk of a quorum queue.
 func (t *tenure) acknowledge(now time.Time) {
 	if t.over.Load() {
 		return
 	}
-	if tag := t.acks.prefix(); tag > 0 {
-		_ = t.ch.Ack(tag, true) // else the channel has ended, and it comes again
+	if t.lag.IsZero() {
+		t.lag = now
 	}
-	switch {
+	switch late := now.Sub(t.lag) >= ackWait; {
 	case t.acks.ahead == 0:
 		t.lag = time.Time{}
-	case t.lag.IsZero():
-		t.lag = now
-	case now.Sub(t.lag) >= stragglerWait:
+	case !late && !t.leaving && t.acks.ahead < t.prefetch/4:
+	case !t.tellAll() && late:
 		t.tellStragglers()
 	}
 	t.returned = slices.DeleteFunc(t.returned, func(e *entry) bool {
@@ -166,6 +167,17 @@ func (t *tenure) acknowledge(now time.Time) {
 	})
 }
 
+// tellAll acknowledges everything that is handled in order, and reports whether there is any.
+func (t *tenure) tellAll() bool {
+	tag := t.acks.prefix()
+	if tag > 0 {
+		_ = t.ch.Ack(tag, true) // else the channel has ended, and it comes again
+		t.lag = time.Time{}
+	}
+	return tag > 0
+}
+
+// tellStragglers acknowledges what is handled ahead of something that takes longer.
 func (t *tenure) tellStragglers() {
 	for _, tag := range t.acks.stragglers() {
 		_ = t.ch.Ack(tag, false) // else the channel has ended, and it comes again
@@ -175,8 +187,8 @@ func (t *tenure) tellStragglers() {
 
 // reject gives an entry back to the server at once.
 func (t *tenure) reject(e *entry) {
-	t.acks.tell(e.message.DeliveryTag)
-	_ = t.ch.Nack(e.message.DeliveryTag, false, true) // else the channel has ended, and it comes again
+	t.acks.tell(e.message.tag)
+	_ = t.ch.Nack(e.message.tag, false, true) // else the channel has ended, and it comes again
 }
 
 // busy reports whether something is to be done for t soon.
@@ -190,5 +202,5 @@ func (t *tenure) farAhead() bool {
 	return len(t.out) >= 10*t.prefetch && (len(t.waiting) == 0 || t.waiting[0].tries == 0)
 }
 
-// stragglerWait is how long an acknowledgement waits for those before it.
-const stragglerWait = 10 * time.Millisecond
+// ackWait is how long an acknowledgement waits for others, and for those before it.
+const ackWait = 10 * time.Millisecond

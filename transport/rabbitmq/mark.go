@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/parley-io/parley/transport"
 )
 
@@ -118,21 +116,19 @@ func begin(from transport.Position, partition int) mark {
 }
 
 // beyond reports whether a message is at or after the position at which a receiver ends.
-func beyond(until transport.Position, partition int, d *amqp.Delivery) bool {
+func beyond(until transport.Position, partition int, e *entry) bool {
 	switch {
 	case until.At != "":
 		p, _ := parsePlace(until.At) // checked by checkRoute
 		if p.partition == max(partition, 0) {
-			return streamOffset(d) >= p.offset
+			return e.offset >= p.offset
 		}
-		return sent(d) >= p.sent && sent(d) > 0
+		return e.sent >= p.sent && e.sent > 0
 	case !until.Time.IsZero():
-		return sent(d) >= until.Time.UnixNano()
+		return e.sent >= until.Time.UnixNano()
 	}
 	return until.Start
 }
 
-func streamOffset(d *amqp.Delivery) int64 {
-	n, _ := d.Headers["x-stream-offset"].(int64)
-	return n
-}
+// offsetHeader is a message's place in a stream, from the server.
+const offsetHeader = "x-stream-offset"

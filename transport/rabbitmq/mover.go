@@ -184,16 +184,21 @@ func (m *mover) take(d *amqp.Delivery, open bool) {
 }
 
 // forward is a message without what it got on its way.
-func forward(d *amqp.Delivery) amqp.Publishing {
-	headers := make(amqp.Table, len(d.Headers))
+func forward(d *amqp.Delivery) message {
+	m := message{contentType: d.ContentType, id: d.MessageId, body: d.Body}
 	for name, value := range d.Headers {
-		if !strings.HasPrefix(name, "x-") || name == sentHeader {
-			headers[name] = value
+		switch s, err := text(value); {
+		case name == sentHeader:
+			n, _ := value.(int64)
+			m.headers.putNumber(name, n)
+		case strings.HasPrefix(name, "x-"):
+		case err == nil:
+			m.headers.putText("", name, s)
+		default: // who receives it says so
+			m.headers.putVoid(name)
 		}
 	}
-	return amqp.Publishing{
-		Headers: headers, ContentType: d.ContentType, DeliveryMode: amqp.Persistent, MessageId: d.MessageId, Body: d.Body,
-	}
+	return m
 }
 
 // move publishes what is due, and reports whether all of it could be.
@@ -229,13 +234,12 @@ func (m *mover) look(now time.Time) {
 		default:
 			return false
 		}
-		switch returned := h.session.returns.forget(h.number); {
-		case h.confirmation.Acked() && !returned:
+		if h.confirmation.Acked() && !h.confirmation.Returned() {
 			_ = m.ch.Ack(h.tag, false) // else the channel has ended, and it comes again
-		default:
-			m.b.noteDenied(&h.parcel)
-			m.again(h, now)
+			return true
 		}
+		m.b.noteDenied(&h.parcel)
+		m.again(h, now)
 		return true
 	})
 }
@@ -265,9 +269,6 @@ func (m *mover) end() {
 
 // lose gives back everything that is held, to whoever is next.
 func (m *mover) lose() {
-	for _, h := range m.moving {
-		h.session.returns.forget(h.number)
-	}
 	if m.ch != nil {
 		_ = m.ch.Close() // ended already is fine
 	}

@@ -71,10 +71,15 @@ func TestWhatIsHandedOnHasNothingOfItsWay(t *testing.T) {
 		attributeStart + "id": "id", sentHeader: int64(1), targetHeader: "TO.x", restHeader: int64(1), dueHeader: int64(1),
 		"x-death": []any{}, "x-first-death-queue": "q", "x-delivery-count": int64(2),
 	}})
-	if len(got.Headers) != 2 || got.Headers[sentHeader] != int64(1) || got.Headers[attributeStart+"id"] != "id" {
-		t.Errorf("headers = %v; want the attributes and %s", got.Headers, sentHeader)
+	headers := fields(got.headers)
+	n := 0
+	for range headers.all() {
+		n++
 	}
-	if got.MessageId != "id" || got.ContentType != "text/plain" || string(got.Body) != "b" || got.DeliveryMode != amqp.Persistent || got.CorrelationId != "" {
-		t.Errorf("forward = %+v; want the message as it was sent, persistent", got)
+	if n != 2 || headers.number(sentHeader) != 1 || headers.find(attributeStart+"id").raw != "id" {
+		t.Errorf("headers = %q; want the attributes and %s", headers, sentHeader)
+	}
+	if got.id != "id" || got.contentType != "text/plain" || string(got.body) != "b" {
+		t.Errorf("forward = %+v; want the message as it was sent", got)
 	}
 }

@@ -86,8 +86,7 @@ func (r *receiver) found(s *session, l *lane) error {
 	if err := out.publish(ctx, p); err != nil {
 		return err
 	}
-	stored, err := p.confirmation.WaitContext(ctx)
-	if returned := out.returns.forget(p.number); err != nil || !stored || returned {
+	if stored, err := p.confirmation.wait(ctx); err != nil || !stored {
 		return fmt.Errorf("%w: the first position of the group was not stored", transport.ErrNotSent)
 	}
 	return nil
@@ -111,22 +110,22 @@ func (r *receiver) locate(s *session, l *lane, m mark) (mark, error) {
 }
 
 // message is a position as it is stored, readable to people.
-func (m mark) message() amqp.Publishing {
-	return amqp.Publishing{ContentType: "text/plain", DeliveryMode: amqp.Persistent, Headers: amqp.Table{}, Body: []byte(m.String())}
+func (m mark) message() message {
+	return message{contentType: "text/plain", body: []byte(m.String())}
 }
 
 // take takes a position that came: the newer one stays. One that cannot be read counts as the stream's beginning, so
 // that nothing is missed.
-func (h *hold) take(d *amqp.Delivery) {
-	m, err := parseMark(string(d.Body))
+func (h *hold) take(d *delivery) {
+	m, err := parseMark(string(d.body))
 	if err != nil {
 		m = mark{kind: markAt}
 	}
 	old := h.tag
 	if h.has && !m.newer(h.mark) && m != h.posted {
-		old = d.DeliveryTag
+		old = d.tag
 	} else {
-		h.mark, h.tag = m, d.DeliveryTag
+		h.mark, h.tag = m, d.tag
 	}
 	if h.has {
 		_ = h.ch.Ack(old, false) // else the channel has ended, and both come again
@@ -178,7 +177,7 @@ func (r *receiver) skip(t *tenure) {
 	l := t.lane
 	for len(t.waiting) > 0 && t.waiting[0].tries == 0 {
 		e := t.waiting[0]
-		if beyond(r.route.Until, l.partition, e.message) {
+		if beyond(r.route.Until, l.partition, e) {
 			l.reached = true
 			return
 		}
@@ -190,7 +189,7 @@ func (r *receiver) skip(t *tenure) {
 			return
 		}
 		t.waiting = t.waiting[1:]
-		t.acks.handle(e.message.DeliveryTag)
+		t.acks.handle(e.message.tag)
 		if early {
 			continue
 		}
@@ -200,8 +199,8 @@ func (r *receiver) skip(t *tenure) {
 }
 
 // foreign reports whether a message of a stream is a copy for another group.
-func (r *receiver) foreign(d *amqp.Delivery) bool {
-	group, _ := d.Headers[attributeStart+"parleygroup"].(string)
+func (r *receiver) foreign(d *delivery) bool {
+	group, _ := d.headers.find(attributeStart + "parleygroup").value().(string)
 	return group != "" && group != r.route.Group
 }
 
@@ -260,6 +259,7 @@ func (r *receiver) post(l *lane, now time.Time) {
 		return // later
 	}
 	if s.idle() {
-		_, _ = s.ch.PublishWithDeferredConfirm(r.b.names.positions(), l.queue, false, false, l.position.message()) // else later
+		m := l.position.message()
+		_, _ = s.put(r.b.names.positions(), l.queue, false, &m) // else later
 	}
 }

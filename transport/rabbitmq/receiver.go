@@ -46,9 +46,9 @@ type receiver struct {
 // arrival is what a consumer's channel says.
 type arrival struct {
 	stay      *stay
-	message   *amqp.Delivery // nil = nothing more comes
-	why       *amqp.Error    // the server closed the channel
-	cancelled bool           // the server ended the consuming: the queue is gone
+	message   *delivery   // nil = nothing more comes
+	why       *amqp.Error // the server closed the channel
+	cancelled bool        // the server ended the consuming: the queue is gone
 }
 
 // run receives until ctx is done, the Broker is closed or until is reached, and everything that was handed out is
@@ -62,6 +62,7 @@ func (r *receiver) run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		_, _, changed := r.b.inward.now()
+		_, credited := r.credit.Now() // both before they are looked at, so that no change is missed
 		if err := r.step(time.Now(), stop || r.ended); err != nil {
 			return err
 		}
@@ -69,7 +70,6 @@ func (r *receiver) run(ctx context.Context) error {
 			return nil
 		}
 		timer.Reset(r.rest())
-		_, credited := r.credit.Now()
 		select {
 		case <-r.wake:
 		case <-credited:
@@ -130,7 +130,17 @@ func (r *receiver) kick() {
 	}
 }
 
-func (r *receiver) arrive(a arrival) {
+// arrive takes messages from a consumer.
+func (r *receiver) arrive(y *stay, batch []*delivery) {
+	r.mu.Lock()
+	for _, d := range batch {
+		r.arrived = append(r.arrived, arrival{stay: y, message: d})
+	}
+	r.mu.Unlock()
+	r.kick()
+}
+
+func (r *receiver) note(a arrival) {
 	r.mu.Lock()
 	r.arrived = append(r.arrived, a)
 	r.mu.Unlock()
@@ -147,16 +157,17 @@ func (r *receiver) consume(s *session, queue string, prefetch int, args amqp.Tab
 		return nil, err
 	}
 	ended, cancelled := ch.NotifyClose(make(chan *amqp.Error, 1)), ch.NotifyCancel(make(chan string, 1))
-	deliveries, err := ch.Consume(queue, queue, false, false, false, false, args)
+	y := &stay{session: s, ch: ch}
+	y.tag = s.out.expect(func(batch []*delivery) { r.arrive(y, batch) })
+	over, err := ch.Consume(queue, y.tag, false, false, false, false, args)
 	if err != nil {
+		s.out.forget(y.tag)
 		_ = ch.Close() // the server has closed it
 		return nil, err
 	}
-	y := &stay{session: s, ch: ch}
 	r.pumps.Go(func() {
-		for d := range deliveries {
-			r.arrive(arrival{stay: y, message: &d})
-		}
+		<-over // the library gets none of the messages
+		s.out.forget(y.tag)
 		a := arrival{stay: y}
 		select {
 		case a.why = <-ended:
@@ -166,7 +177,7 @@ func (r *receiver) consume(s *session, queue string, prefetch int, args amqp.Tab
 		case _, a.cancelled = <-cancelled:
 		default:
 		}
-		r.arrive(a)
+		r.note(a)
 	})
 	return y, nil
 }
@@ -247,10 +258,10 @@ func (r *receiver) parted(l *lane, a *arrival, ofGroup bool, now time.Time) erro
 }
 
 // fetch takes a message into the lane.
-func (t *tenure) fetch(d *amqp.Delivery, now time.Time) {
+func (t *tenure) fetch(d *delivery, now time.Time) {
 	t.came, t.asked, t.owned, t.lane.ends = now, false, true, 0
 	if !t.leaving {
-		t.waiting = append(t.waiting, &entry{tenure: t, message: d, offset: streamOffset(d), sent: sent(d)})
+		t.waiting = append(t.waiting, &entry{tenure: t, message: d, offset: d.headers.number(offsetHeader), sent: d.headers.number(sentHeader)})
 	}
 }
 
@@ -264,7 +275,7 @@ func (r *receiver) end(e *entry, now time.Time) {
 	case e.outcome == transport.Done && r.streams:
 		t.advance(e)
 	case e.outcome == transport.Done:
-		t.acks.handle(e.message.DeliveryTag)
+		t.acks.handle(e.message.tag)
 	case t.yield == nil && !r.streams:
 		t.giveBack(e, now)
 	case !t.leaving:
@@ -285,7 +296,7 @@ func (r *receiver) work(now time.Time) {
 		r.unsettled++
 		if r.streams && e.tries == 0 {
 			t.out = append(t.out, e)
-			t.acks.handle(e.message.DeliveryTag) // to the server it only means that more may come
+			t.acks.handle(e.message.tag) // to the server it only means that more may come
 		}
 		r.take(r.delivery(e))
 		r.account(now) // what take gave back at once comes again before anything newer

@@ -15,15 +15,14 @@ import (
 type parcel struct {
 	exchange  string
 	key       string
-	message   amqp.Publishing
+	message   message
 	channel   transport.Channel
 	delayed   bool
 	mandatory bool // it is an error if no queue takes it
 
 	published    time.Time
 	session      *session
-	number       string // of what is mandatory
-	confirmation *amqp.DeferredConfirmation
+	confirmation *confirmation
 	err          error // it was not sent; then there is no confirmation
 }
 
@@ -123,18 +122,35 @@ func (s *session) publish(ctx context.Context, p *parcel) (err error) {
 	if err := s.clear(ctx); err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrNotSent, err)
 	}
-	if p.mandatory {
-		p.number = s.returns.expect(&p.message)
-	}
 	p.session, p.published = s, time.Now()
-	p.confirmation, err = s.ch.PublishWithDeferredConfirm(p.exchange, p.key, p.mandatory, false, p.message)
-	if err == nil {
-		return nil
+	if p.confirmation, err = s.put(p.exchange, p.key, p.mandatory, &p.message); err != nil {
+		return errAway(err)
 	}
-	if p.mandatory {
-		s.returns.forget(p.number)
+	return nil
+}
+
+// put writes what publishes m, or says that nothing can be published any more. The library notes that the server has
+// ended the channel before it answers, so that nothing is written after that answer.
+func (s *session) put(exchange, key string, mandatory bool, m *message) (c *confirmation, err error) {
+	channel := s.out.channel()
+	err = s.out.put(func(b []byte) []byte {
+		if s.ch.IsClosed() {
+			return b
+		}
+		var number string
+		if c, number = s.out.confirms.expect(); c == nil {
+			return b
+		}
+		if !mandatory {
+			number = ""
+		}
+		b = appendPublish(b, channel, exchange, key, mandatory)
+		return appendContent(b, channel, s.out.limit, number, m)
+	})
+	if err == nil && c == nil {
+		err = amqp.ErrClosed
 	}
-	return errAway(err) // nothing is written to a channel that has ended
+	return c, err
 }
 
 // outcome waits for what becomes of p.
@@ -142,7 +158,6 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 	if p.err != nil {
 		return p.err
 	}
-	returned := false
 	known := p.confirmation.Done()
 	var err error
 	select {
@@ -156,16 +171,13 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 			err = transport.ErrClosed
 		}
 	}
-	if p.mandatory {
-		returned = p.session.returns.forget(p.number)
-	}
 	switch {
 	case err != nil:
 		if reason, passed := p.session.blocked(); passed != nil {
 			err = fmt.Errorf("%w: %w", err, errBlocked(reason))
 		}
 		return fmt.Errorf("outcome unknown: %w", err)
-	case returned:
+	case p.confirmation.Returned():
 		return b.restore(ctx, p)
 	case p.confirmation.Acked():
 		p.session.took(p)

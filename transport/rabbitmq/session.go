@@ -17,7 +17,7 @@ import (
 // in confirm mode, what is published; of the one for receiving, the round trips of the guard. It ends with either.
 type session struct {
 	conn *amqp.Connection
-	out  *gather
+	out  *wire
 	ch   *amqp.Channel
 	born time.Time
 	seen atomic.Int64 // when the last confirmed round trip began, since born
@@ -25,8 +25,7 @@ type session struct {
 	lost chan struct{} // closed when ch has ended
 	why  *amqp.Error   // once lost; nil = it was closed from this side
 
-	returns returns
-	sour    sour
+	sour sour
 
 	mu     sync.Mutex
 	alarm  string        // why the server reads nothing from this connection; "" = it does
@@ -34,7 +33,7 @@ type session struct {
 }
 
 // newSession opens the channel. The connection is closed if that fails.
-func newSession(conn *amqp.Connection, out *gather, confirm bool) (*session, error) {
+func newSession(conn *amqp.Connection, out *wire, confirm bool) (*session, error) {
 	s := &session{conn: conn, out: out, born: time.Now(), lost: make(chan struct{})}
 	ch, err := s.channel()
 	if err == nil && confirm {
@@ -47,26 +46,16 @@ func newSession(conn *amqp.Connection, out *gather, confirm bool) (*session, err
 	s.ch = ch
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	ended := ch.NotifyClose(make(chan *amqp.Error, 1))
-	returned, noted := ch.NotifyReturn(make(chan amqp.Return)), ch.NotifyReturn(make(chan amqp.Return))
-	go s.watch(blocked, ended, returned, noted) // its end is lost, which the link waits for
+	go s.watch(blocked, ended) // its end is lost, which the link waits for
 	return s, nil
 }
 
 // watch notes what the server says besides confirming.
-//
-// The library hands a returned message to each of its listeners in turn, and the second one takes it only after the
-// first has noted it: so the note is there before the library reads the confirmation that follows.
-func (s *session) watch(blocked <-chan amqp.Blocking, ended <-chan *amqp.Error, returned, noted <-chan amqp.Return) {
+func (s *session) watch(blocked <-chan amqp.Blocking, ended <-chan *amqp.Error) {
+	defer s.out.confirms.end()
 	defer close(s.lost)
 	for {
 		select {
-		case r, open := <-returned:
-			if !open {
-				returned = nil
-				continue
-			}
-			s.returns.note(r)
-			<-noted
 		case b, open := <-blocked:
 			if !open {
 				blocked = nil

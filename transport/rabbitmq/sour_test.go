@@ -10,7 +10,7 @@ func TestASessionThatIsRefusedForLongIsBroken(t *testing.T) {
 	t.Parallel()
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
-	s := &session{out: &gather{Conn: ours}}
+	s := &session{out: &wire{gather: &gather{Conn: ours}}}
 	one, other := &parcel{exchange: "x", key: "1"}, &parcel{exchange: "x", key: "2"}
 	begin := time.Now()
 	broken := func() bool {

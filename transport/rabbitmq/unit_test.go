@@ -183,10 +183,14 @@ func FuzzWhatComesIsReadOrSaidToBeMalformed(f *testing.F) {
 	f.Add("text/plain", "1.0", "id", "a.b", "key", []byte("x"))
 	f.Add(cloudevents.Structured, "", "", "", "", []byte(`{"specversion":"1.0","id":"1","source":"s","type":"a.b","data":"text"}`))
 	f.Fuzz(func(t *testing.T, contentType, version, id, kind, subject string, body []byte) {
-		d := &amqp.Delivery{ContentType: contentType, Body: body, Headers: amqp.Table{
-			"cloudEvents:specversion": version, "cloudEvents_id": id, "cloudEvents:type": kind, "cloudEvents:subject": subject,
-			"cloudEvents:source": "s", "other": int32(1),
-		}}
+		var headers table
+		headers.putText("cloudEvents:", "specversion", version)
+		headers.putText("cloudEvents_", "id", id)
+		headers.putText("cloudEvents:", "type", kind)
+		headers.putText("cloudEvents:", "subject", subject)
+		headers.putText("cloudEvents:", "source", "s")
+		headers.putNumber("other", 1)
+		d := &delivery{properties: properties{contentType: contentType, headers: fields(headers)}, body: body}
 		e := decode("a.b", func() string { return "place" }, d)
 		if err := e.Validate(); err != nil {
 			t.Errorf("decode = an envelope with %v; want a valid one", err)
@@ -203,11 +207,11 @@ func TestAnEnvelopeIsReadAsItWasWritten(t *testing.T) {
 		Lifetime: time.Minute, Time: time.Unix(1, 2), NotBefore: time.Unix(3, 4), Trace: "t", Correlation: "c", Causation: "d",
 		Headers: map[string]string{"h": "", "k": " v "}, Body: []byte{0, 255},
 	}
-	p, err := encode(e)
+	m, err := encode(e)
 	if err != nil {
 		t.Fatalf("encode = %v; want nil", err)
 	}
-	got := decode("a.b", nil, &amqp.Delivery{Headers: p.Headers, ContentType: p.ContentType, Body: p.Body})
+	got := decode("a.b", nil, &delivery{properties: properties{contentType: m.contentType, headers: fields(m.headers)}, body: m.body})
 	for _, what := range transporttest.Differences(e, got) {
 		t.Error(what)
 	}
@@ -258,7 +262,7 @@ func TestWhatIsSettledBehindOneThatRunsKeepsNoMessage(t *testing.T) {
 	at := &tenure{lane: l, prefetch: 3}
 	var all []*entry
 	for n := range int64(30) {
-		e := &entry{tenure: at, message: &amqp.Delivery{}, offset: n, sent: 100 + n}
+		e := &entry{tenure: at, message: &delivery{}, offset: n, sent: 100 + n}
 		all, at.out = append(all, e), append(at.out, e)
 	}
 	out := at.out
@@ -278,20 +282,6 @@ func TestWhatIsSettledBehindOneThatRunsKeepsNoMessage(t *testing.T) {
 	at.advance(all[0])
 	if want := (mark{kind: markAt, n: 30, sent: 129}); l.position != want || at.farAhead() || out[29] != nil {
 		t.Errorf("with all settled: position = %v, kept %v; want %v, nothing", l.position, out[29], want)
-	}
-}
-
-func TestAReturnedMessageIsToldFromAnotherOfTheSameID(t *testing.T) {
-	var r returns
-	one, two := amqp.Publishing{MessageId: "id"}, amqp.Publishing{MessageId: "id"}
-	first, second := r.expect(&one), r.expect(&two)
-	r.note(amqp.Return{CorrelationId: two.CorrelationId, MessageId: "id"})
-	if r.forget(first) || !r.forget(second) {
-		t.Error("of two messages the second came back; want it told of the second alone")
-	}
-	r.note(amqp.Return{CorrelationId: two.CorrelationId})
-	if len(r.watch) > 0 {
-		t.Errorf("watched %v; want nothing", r.watch)
 	}
 }
 
