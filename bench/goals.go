@@ -81,7 +81,9 @@ func comparisonNames() []string {
 	return names
 }
 
-func (c config) compares(of comparison) bool { return len(c.only) == 0 || slices.Contains(c.only, of.name) }
+func (c config) compares(of comparison) bool {
+	return len(c.only) == 0 || slices.Contains(c.only, of.name)
+}
 
 // wants reports whether an entry is measured: with everything, and else if it is compared.
 func (c config) wants(e entry) bool {
