@@ -12,7 +12,12 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-const defaultCredit = 256
+const (
+	defaultCredit = 256
+	// fetchWait is how long the cluster keeps a request that it has nothing for. A request that was made while a lane was full
+	// asks for the others, and where these are idle, the lane waits for so long at the most before it is asked for again.
+	fetchWait = 200 * time.Millisecond
+)
 
 // Receive implements [transport.Broker]. It declares route.Channel if that has not happened.
 func (b *Broker) Receive(ctx context.Context, route transport.Route, take func(*transport.Delivery)) error {
@@ -95,6 +100,7 @@ func (r *receiver) tryOpen(ctx context.Context) error {
 	}
 	options := []kgo.Opt{
 		kgo.KeepControlRecords(), // they have offsets that are settled like others
+		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 		kgo.FetchMaxBytes(int32(fetchBytes * min(partitions(r.route.Channel), 32))),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // what was before is not kept any longer

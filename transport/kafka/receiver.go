@@ -58,7 +58,7 @@ type receiver struct {
 const (
 	fetchBytes = 256 << 10 // that the cluster sends of a partition at a time
 	fullBytes  = 512 << 10 // that wait in a lane before nothing more is fetched for it
-	lowBytes   = 128 << 10 // below which a lane wants more
+	lowBytes   = 256 << 10 // below which a lane wants more
 )
 
 func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery)) *receiver {
