@@ -119,9 +119,7 @@ func story(t *testing.T, kind servers.Kind) {
 		}
 	}
 	t.Logf("all is as it was %v after the broker's return", time.Since(back))
-	if got := len(office.Directory.Peers(bistroCook.Address())); got != 2 {
-		t.Errorf("%d instances of bistro after the broker's return, want 2", got)
-	}
+	waitFor(t, office, "two instances of bistro after the broker's return", func() bool { return len(office.Directory.Peers(bistroCook.Address())) == 2 })
 	served := transport.Channel{Address: bistroServed.Address(), Pattern: transport.Topic}
 	if waiting, _, err := office.Operator.Backlog(t.Context(), served, "guests"); err != nil || waiting > 2 {
 		t.Errorf("the backlog of guests = %d, %v; want next to nothing", waiting, err)

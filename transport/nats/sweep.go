@@ -159,12 +159,7 @@ func (s *sweep) fresh() int {
 func (s *sweep) round(ctx context.Context, all bool) error {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
-	s.mu.Lock()
-	l, created := s.litter, s.created
-	if len(l.newest) > 0 {
-		s.litter = litter{newest: make(map[string]uint64)}
-	}
-	s.mu.Unlock()
+	l, created := s.take()
 	if len(l.newest) == 0 {
 		return nil
 	}
@@ -182,6 +177,15 @@ func (s *sweep) round(ctx context.Context, all bool) error {
 	}
 	s.litter.beyond, s.litter.old, s.litter.floor = append(l.beyond, s.litter.beyond...), len(l.beyond), l.floor
 	return err
+}
+
+// take is what was acknowledged until now, which the caller puts back as far as it stays, and in which stream.
+func (s *sweep) take() (litter, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.litter
+	s.litter = litter{newest: make(map[string]uint64), floor: l.floor}
+	return l, s.created
 }
 
 // remove leaves in l what it has not removed.
