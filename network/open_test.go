@@ -260,7 +260,7 @@ func wantEachOther(t *testing.T, a, b *parley.Network) {
 func waitFor(t *testing.T, n *parley.Network, what string, ok func() bool) {
 	t.Helper()
 	p := n.Directory.(*presence.Presence)
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		changed := p.Changed()
 		if ok() {
