@@ -169,7 +169,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "rabbitmq-refusal-ignored", defect: "a message that the server did not take is confirmed",
-		file: "transport/rabbitmq/send.go", before: "\tcase p.confirmation.Acked():\n\t\tp.session.took(p)\n", after: "\tcase p.confirmation.Acked(), !p.session.ch.IsClosed():\n\t\tp.session.took(p)\n",
+		file: "transport/rabbitmq/send.go", before: "\tcase p.confirmation.acked:\n\t\tp.session.took(p)\n", after: "\tcase p.confirmation.acked, !p.session.ch.IsClosed():\n\t\tp.session.took(p)\n",
 		dir: "transport/rabbitmq", check: "TestRabbitMQKeepsThePromisesOfABroker/09", server: true,
 	},
 

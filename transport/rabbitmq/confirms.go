@@ -6,27 +6,22 @@ import (
 	"sync"
 )
 
-// confirmation is what the server says about a message that was published.
+// confirmation is what the server says about a message that was published. What is below done may be read once that is
+// closed.
 type confirmation struct {
-	done     chan struct{}
-	acked    bool // once done
-	returned bool // once done
+	done     chan struct{} // closed once the server has said something, or its channel has ended
+	acked    bool          // the server has taken the message
+	returned bool          // it came back, as no queue takes it; the server confirms it all the same
 }
 
-// Done is closed once the server has said something, or its channel has ended.
-func (c *confirmation) Done() <-chan struct{} { return c.done }
-
-// Acked reports, once that is so, whether the server has taken the message.
-func (c *confirmation) Acked() bool { return c.acked }
-
-// Returned reports, once that is so, whether the message came back as no queue takes it. The server confirms it all the same.
-func (c *confirmation) Returned() bool { return c.returned }
+// stored reports, once it is done, whether a queue has the message.
+func (c *confirmation) stored() bool { return c.acked && !c.returned }
 
 // wait waits until it is known whether the message is stored, and no longer than ctx.
 func (c *confirmation) wait(ctx context.Context) (stored bool, err error) {
 	select {
 	case <-c.done:
-		return c.acked && !c.returned, nil
+		return c.stored(), nil
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}

@@ -43,9 +43,9 @@ func TestEachConfirmationIsOfTheMessageThatTheServerNames(t *testing.T) {
 			t.Error("a message is counted after the end; want none")
 		}
 		for n, of := range all {
-			<-of.Done()
-			if of.Acked() != want[n].acked || want[n].done && of.Returned() != want[n].returned {
-				t.Errorf("message %d: acked %v, returned %v; want %+v", n+1, of.Acked(), of.Returned(), want[n])
+			<-of.done
+			if of.acked != want[n].acked || want[n].done && of.returned != want[n].returned {
+				t.Errorf("message %d: acked %v, returned %v; want %+v", n+1, of.acked, of.returned, want[n])
 			}
 		}
 	})

@@ -38,12 +38,12 @@ func endOf(ch *amqp.Channel, stream string) (end int64, err error) {
 			if !ok {
 				return 0, errChannelEnded
 			}
-			return streamOffset(&d), nil
+			return numberOf(&d, offsetHeader), nil
 		case d, ok := <-last:
 			if !ok {
 				return 0, errChannelEnded
 			}
-			end, wait, asked = streamOffset(&d)+1, silence/5, false
+			end, wait, asked = numberOf(&d, offsetHeader)+1, silence/5, false
 			if err := d.Ack(false); err != nil { // more may come
 				return 0, err
 			}
@@ -59,15 +59,10 @@ func endOf(ch *amqp.Channel, stream string) (end int64, err error) {
 	}
 }
 
-func streamOffset(d *amqp.Delivery) int64 {
-	n, _ := d.Headers[offsetHeader].(int64)
+// numberOf is [fields.number] of a message that came by the library.
+func numberOf(d *amqp.Delivery, header string) int64 {
+	n, _ := d.Headers[header].(int64)
 	return n
-}
-
-// sentAt is when a message of a stream was sent, see [stamp]; 0 = it does not say.
-func sentAt(d *amqp.Delivery) int64 {
-	ns, _ := d.Headers[sentHeader].(int64)
-	return ns
 }
 
 // fits reports whether a stream has what a position says: the message before it, unless that is no longer kept.
@@ -85,7 +80,7 @@ func (s *session) fits(stream string, m mark) (fits bool, err error) {
 			if !ok {
 				return errChannelEnded
 			}
-			fits = streamOffset(&d) >= m.n || m.sent == 0 || m.sent == sentAt(&d)
+			fits = numberOf(&d, offsetHeader) >= m.n || m.sent == 0 || m.sent == numberOf(&d, sentHeader)
 		case <-time.After(positionWait): // the stream ends before it
 		}
 		return nil

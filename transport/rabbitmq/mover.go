@@ -169,8 +169,7 @@ func (m *mover) take(d *amqp.Delivery, open bool) {
 		m.retry = now.Add(deletionTime) // perhaps somebody has deleted the queue
 		return
 	}
-	rest, _ := d.Headers[restHeader].(int64)
-	wait := time.Duration(rest)
+	wait := time.Duration(numberOf(d, restHeader))
 	if at, ok := d.Headers[dueHeader].(int64); ok {
 		if w, known := m.b.clock.until(at, now); known {
 			wait = min(wait, w)
@@ -230,11 +229,11 @@ func (m *mover) look(now time.Time) {
 	m.looked = now
 	m.moving = slices.DeleteFunc(m.moving, func(h *holding) bool {
 		select {
-		case <-h.confirmation.Done():
+		case <-h.confirmation.done:
 		default:
 			return false
 		}
-		if h.confirmation.Acked() && !h.confirmation.Returned() {
+		if h.confirmation.stored() {
 			_ = m.ch.Ack(h.tag, false) // else the channel has ended, and it comes again
 			return true
 		}

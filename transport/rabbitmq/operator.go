@@ -90,7 +90,7 @@ func firstSince(ctx context.Context, ch *amqp.Channel, stream string, since mark
 			if !ok {
 				return 0, errChannelEnded
 			}
-			if offset = streamOffset(&d); sentAt(&d) >= since.n {
+			if offset = numberOf(&d, offsetHeader); numberOf(&d, sentHeader) >= since.n {
 				return min(offset, end), nil
 			}
 			if err := d.Ack(false); err != nil { // more may come

@@ -158,7 +158,7 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 	if p.err != nil {
 		return p.err
 	}
-	known := p.confirmation.Done()
+	known := p.confirmation.done
 	var err error
 	select {
 	case <-known:
@@ -177,9 +177,9 @@ func (b *Broker) outcome(ctx context.Context, p *parcel) error {
 			err = fmt.Errorf("%w: %w", err, errBlocked(reason))
 		}
 		return fmt.Errorf("outcome unknown: %w", err)
-	case p.confirmation.Returned():
+	case p.confirmation.returned:
 		return b.restore(ctx, p)
-	case p.confirmation.Acked():
+	case p.confirmation.acked:
 		p.session.took(p)
 		return nil
 	case p.session.ch.IsClosed():

@@ -124,11 +124,11 @@ func TestAReturnedMessageIsToldFromAnotherOfTheSameID(t *testing.T) {
 	}
 	for n, c := range []*confirmation{first, second, third} {
 		select {
-		case <-c.Done():
+		case <-c.done:
 		default:
 			t.Fatalf("message %d is not confirmed; want all three", n+1)
 		}
-		if acked, returned := c.Acked(), c.Returned(); acked != (n < 2) || returned != (n == 1) {
+		if acked, returned := c.acked, c.returned; acked != (n < 2) || returned != (n == 1) {
 			t.Errorf("message %d: acked %v, returned %v; want the third refused, and the second returned alone", n+1, acked, returned)
 		}
 	}
