@@ -45,9 +45,7 @@ func (b *Broker) receive(ctx context.Context, r transport.Route, reader bool, ta
 		take:    func(e *entry) { take(e.delivery(r.Channel)) },
 		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.create(ctx, r.Channel) },
 	}
-	if r.Channel.Pattern == transport.Queue {
-		x.sweep = newSweep(b, x.stream, x.consumer)
-	}
+	x.sweep = newSweep(b, r.Channel, x.consumer)
 	return x.run(ctx)
 }
 

@@ -248,9 +248,7 @@ func (s *share) claim(ctx context.Context, partition int, found claim) error {
 			s.take(e.delivery(s.channel))
 		},
 	}
-	if s.channel.Pattern == transport.Queue {
-		t.receiver.sweep = newSweep(s.b, s.stream, t.receiver.consumer)
-	}
+	t.receiver.sweep = newSweep(s.b, s.channel, t.receiver.consumer)
 	s.held[partition] = t
 	s.parts.Store(int64(len(s.held)))
 	s.running.Go(func() {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parley-io/parley/transport"
 )
 
 // sweep removes from a Queue, now and then, what one receiver has acknowledged. The server keeps that: to remove each
@@ -29,7 +31,7 @@ type sweep struct {
 
 // litter is what was acknowledged and may be stored.
 type litter struct {
-	newest map[string]uint64 // sequence by subject
+	newest map[string]uint64 // sequence by subject; see come
 	beyond []uint64          // sequences beyond the floor, as far as is known
 	old    int               // how many of beyond, from the first, were there in the last round
 	floor  uint64            // at the last round
@@ -51,10 +53,20 @@ const (
 // connection is another.
 var errReplaced = errors.New("the stream may be another one")
 
-func newSweep(b *Broker, stream, consumer string) *sweep {
-	return &sweep{
-		b: b, stream: stream, consumer: consumer, refused: make(chan error, 1), litter: litter{newest: make(map[string]uint64)},
+// newSweep is nil for a channel from which nothing is to be removed, and a nil sweep removes nothing.
+func newSweep(b *Broker, c transport.Channel, consumer string) *sweep {
+	if c.Pattern != transport.Queue {
+		return nil
 	}
+	return &sweep{b: b, stream: b.names.stream(c.Address), consumer: consumer, refused: make(chan error, 1)}
+}
+
+// come notes that so much of a subject was acknowledged.
+func (l *litter) come(subject string, seq uint64) {
+	if l.newest == nil {
+		l.newest = make(map[string]uint64)
+	}
+	l.newest[subject] = max(l.newest[subject], seq)
 }
 
 // begin learns which stream the receiver has opened. What was acknowledged in another one is gone with it.
@@ -69,7 +81,7 @@ func (s *sweep) begin(info *jetstream.StreamInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.created.Equal(created) {
-		s.created, s.litter = created, litter{newest: make(map[string]uint64)}
+		s.created, s.litter = created, litter{}
 	}
 }
 
@@ -84,7 +96,7 @@ func (s *sweep) note(e *entry) {
 		return
 	}
 	l, seq := &s.litter, e.sequence()
-	l.newest[e.msg.Subject] = max(l.newest[e.msg.Subject], seq)
+	l.come(e.msg.Subject, seq)
 	if len(l.beyond) < maxBeyond {
 		l.beyond = append(l.beyond, seq)
 	}
@@ -173,7 +185,7 @@ func (s *sweep) round(ctx context.Context, all bool) error {
 		return err
 	}
 	for subject, seq := range l.newest {
-		s.litter.newest[subject] = max(s.litter.newest[subject], seq)
+		s.litter.come(subject, seq)
 	}
 	s.litter.beyond, s.litter.old, s.litter.floor = append(l.beyond, s.litter.beyond...), len(l.beyond), l.floor
 	return err
@@ -184,7 +196,7 @@ func (s *sweep) take() (litter, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.litter
-	s.litter = litter{newest: make(map[string]uint64), floor: l.floor}
+	s.litter = litter{floor: l.floor}
 	return l, s.created
 }
 

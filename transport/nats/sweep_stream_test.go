@@ -49,7 +49,7 @@ func TestASweepLeavesAnotherStreamAlone(t *testing.T) {
 		return info
 	}
 	info := create()
-	sweep := newSweep(b, info.Config.Name, queueGroup)
+	sweep := newSweep(b, c, queueGroup)
 	sweep.begin(info)
 	sweep.note(&entry{
 		msg:  &natsio.Msg{Subject: "parley.a_b.0"},
