@@ -42,7 +42,7 @@ const (
 
 const (
 	handlerTakes   = time.Millisecond
-	orderedWorkers = 256    // 64 that sleep for a millisecond do no more than 35,000 a second
+	orderedWorkers = 256    // 64 that sleep for a millisecond do about 35,000 a second
 	fillers        = 64     // goroutines that fill a queue
 	firstRate      = 5_000  // messages per second for which it is filled as long as nothing is known
 	mostRate       = 50_000 // and at the most: what is emptied faster is measured for a shorter time
