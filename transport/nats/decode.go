@@ -13,37 +13,32 @@ import (
 )
 
 // decode reads the message of a channel. What cannot be read becomes an envelope with the raw body, an ID made of
-// place, and the reason in the header [transport.Malformed].
-func decode(address, place string, m *natsio.Msg) *transport.Envelope {
+// its place in the stream, and the reason in the header [transport.Malformed].
+func decode(address, stream string, sequence uint64, m *natsio.Msg) *transport.Envelope {
 	e := &transport.Envelope{Body: m.Data}
 	err := read(e, m)
 	if err == nil {
 		err = cloudevents.Check(e, address)
 	}
 	if err != nil {
-		return cloudevents.Malformed(address, place, m.Data, err)
+		return cloudevents.Malformed(address, fmt.Sprintf("%s.%d", stream, sequence), m.Data, err)
 	}
 	return e
 }
 
 // read fills e from a message in either mode.
 func read(e *transport.Envelope, m *natsio.Msg) error {
-	var mode string
-	for k, v := range m.Header {
-		if fold(k) == contentType && len(v) > 0 {
-			mode = v[0]
-		}
-	}
+	mode := modeOf(m.Header)
 	if cloudevents.IsStructured(mode) {
 		return cloudevents.ReadStructured(e, m.Data)
 	}
 	e.ContentType = mode
 	var events int
 	for k, v := range m.Header {
-		name, ok := strings.CutPrefix(fold(k), attributeStart)
-		if !ok || len(v) == 0 {
+		if len(v) == 0 || len(k) < len(attributeStart) || !strings.EqualFold(k[:len(attributeStart)], attributeStart) {
 			continue
 		}
+		name := strings.ToLower(k[len(attributeStart):])
 		if name == "specversion" {
 			events++
 		}
@@ -62,4 +57,17 @@ func read(e *transport.Envelope, m *natsio.Msg) error {
 		return cloudevents.ReadStructured(e, m.Data)
 	}
 	return errors.New("no CloudEvents event: it has no header ce-specversion")
+}
+
+// modeOf is the content type that the headers name. Foreign senders write Content-Type, as they write Ce-Id.
+func modeOf(h natsio.Header) string {
+	if v := h[contentType]; len(v) > 0 {
+		return v[0]
+	}
+	for k, v := range h {
+		if strings.EqualFold(k, contentType) && len(v) > 0 {
+			return v[0]
+		}
+	}
+	return ""
 }

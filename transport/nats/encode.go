@@ -3,7 +3,6 @@ package nats
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	natsio "github.com/nats-io/nats.go"
 
@@ -36,6 +35,3 @@ func encode(e *transport.Envelope) (*message, error) {
 	}
 	return &message{natsio.Msg{Header: h, Data: e.Body}}, nil
 }
-
-// fold is the name of a header as it is compared: foreign senders write Ce-Id.
-func fold(name string) string { return strings.ToLower(name) }

@@ -2,7 +2,6 @@ package nats
 
 import (
 	"cmp"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -36,14 +35,20 @@ func (e *entry) settle(o transport.Outcome) {
 	r.mu.Lock()
 	e.outcome = o
 	r.settled = append(r.settled, e)
+	n := len(r.settled)
 	r.mu.Unlock()
-	r.kick()
+	switch {
+	case o != transport.Done || n >= int(r.many.Load()):
+		r.kick()
+	case n == 1:
+		r.soon.Reset(gatherAcks)
+	}
 }
 
 func (e *entry) delivery(c transport.Channel) *transport.Delivery {
 	b, own := e.receiver.b, e.receiver.own
 	d := &transport.Delivery{
-		Envelope:  decode(c.Address, fmt.Sprintf("%s.%d", e.receiver.stream, e.sequence()), e.msg),
+		Envelope:  decode(c.Address, e.receiver.stream, e.sequence(), e.msg),
 		Partition: b.names.partition(c, e.msg.Subject),
 		Position:  position(e.sequence()),
 		Accepted:  e.meta.Timestamp,

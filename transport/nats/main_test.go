@@ -51,7 +51,7 @@ func closeIt(t testing.TB, c interface {
 	Close(ctx context.Context) error
 }) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // where the server denies rights, several answers are waited for
 	defer cancel()
 	if err := c.Close(ctx); err != nil {
 		t.Errorf("Close = %v; want nil", err)

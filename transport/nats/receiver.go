@@ -36,6 +36,8 @@ type receiver struct {
 	mu      sync.Mutex
 	arrived []*natsio.Msg
 	settled []*entry
+	many    atomic.Int32 // so many of settled are acknowledged at once
+	soon    *time.Timer  // kicks when fewer have waited long enough
 
 	sub     *natsio.Subscription // what was asked for comes here
 	live    *natsio.Subscription // others of the group ask here
@@ -72,6 +74,9 @@ const (
 	ownedExpires = 5 * time.Second
 	ownedFetch   = 8                     // messages of a partition that may be fetched however small the credit is
 	returnPause  = 20 * time.Millisecond // before what was returned comes again, and what is behind it in its partition
+	// gatherAcks is how long what is done waits for others to be acknowledged together, unless they are a quarter of what
+	// may be here: who writes singly wakes up the server for each.
+	gatherAcks = 5 * time.Millisecond
 )
 
 // run receives until ctx is done, the Broker is closed or until is reached, and everything that was handed out is
@@ -81,6 +86,8 @@ func (r *receiver) run(ctx context.Context) error {
 	if r.wake == nil {
 		r.wake = make(chan struct{}, 1)
 	}
+	r.soon = time.AfterFunc(gatherAcks, r.kick)
+	defer r.soon.Stop()
 	defer r.release()
 	defer r.sweep.start()()
 	tick := time.NewTicker(progressEvery)
@@ -266,6 +273,7 @@ func (r *receiver) work() {
 		return
 	}
 	n := r.fetch()
+	r.many.Store(int32(n / 4))
 	free := n - r.unsettled - len(r.waiting) - r.asked
 	if free < 1 || r.asked > 0 && free < n/2 {
 		return

@@ -15,6 +15,7 @@ func (r *receiver) wound() bool {
 		return false
 	}
 	r.sort()
+	r.acknowledge()
 	if r.own == nil && !r.reader {
 		r.giveBack()
 	}
