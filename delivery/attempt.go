@@ -70,7 +70,7 @@ func (c *Consumer) work(ctx context.Context, t *task) verdict {
 	}
 	t.began = time.Now()
 	c.record(ledger.Received, t, ledger.Transition{}, nil)
-	if err := c.handle(ctx, t); err != nil {
+	if err := c.handle(t); err != nil {
 		return c.failed(ctx, t, err)
 	}
 	if c.gaveUp.Load() {
@@ -118,21 +118,9 @@ func malformed(t *task) bool {
 }
 
 // handle runs the handler under its deadline.
-func (c *Consumer) handle(ctx context.Context, t *task) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.subscription.Timeout, c.overdue)
+func (c *Consumer) handle(t *task) error {
+	ctx, cancel := context.WithTimeoutCause(t.hold.ctx, c.subscription.Timeout, c.overdue)
 	defer cancel()
-	if t.delivery.Revoked != nil {
-		watched, revoke := context.WithCancelCause(ctx)
-		defer revoke(nil)
-		c.owners.Go(func() {
-			select {
-			case <-t.delivery.Revoked:
-				revoke(ErrRevoked)
-			case <-watched.Done():
-			}
-		})
-		ctx = watched
-	}
 	e := t.delivery.Envelope
 	if e.Attempt != t.attempt { // it was tried here before
 		again := *e

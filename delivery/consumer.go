@@ -28,12 +28,13 @@ type Consumer struct {
 	queue        *queue
 	stopped      *stoppedKeys   // nil = no StopKey
 	owners       sync.WaitGroup // workers, hand-offs and the Receive
+	watches      sync.WaitGroup // of holds; they end after the owners
 	resized      chan struct{}  // capacity 1: there may be another number of handlers at once
 	draining     chan struct{}  // closed when Run begins to drain
 	gaveUp       atomic.Bool    // Run has returned without waiting any longer
 
-	mu      sync.Mutex               // guards what follows
-	watched map[<-chan struct{}]bool // partitions, by their Yield
+	mu      sync.Mutex // guards what follows
+	holds   map[passing]*hold
 	phase   runState
 	paused  bool
 	because string
@@ -78,7 +79,7 @@ func New(b transport.Broker, rec ledger.Recorder, s Subscription) (*Consumer, er
 		overdue:  fmt.Errorf("the handler's deadline of %v is over: %w", s.Timeout, context.DeadlineExceeded),
 		recorder: rec, credit: transport.NewCredit(creditFor(s.Concurrency)),
 		queue: newQueue(s.Concurrency), concurrency: s.Concurrency, resized: make(chan struct{}, 1),
-		draining: make(chan struct{}), watched: make(map[<-chan struct{}]bool),
+		draining: make(chan struct{}), holds: make(map[passing]*hold),
 	}
 	c.told = c.state()
 	if !s.Retries.Set {
@@ -116,7 +117,12 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 		return c.failure(err)
 	}
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(ErrDrained)
+	defer func() {
+		cancel(ErrDrained)
+		if !c.gaveUp.Load() { // a Receive that hangs could begin one
+			c.watches.Wait()
+		}
+	}()
 	if c.stopped != nil {
 		defer c.learnStoppedKeys(work)()
 	}
@@ -129,7 +135,7 @@ func (c *Consumer) Run(ctx context.Context, ready func()) error {
 		defer close(received)
 		err = c.broker.Receive(ctx, transport.Route{
 			Channel: s.Channel, Group: s.group(), From: s.From, Credit: c.credit, Ready: ready,
-		}, c.take)
+		}, func(d *transport.Delivery) { c.take(work, d) })
 	})
 	var unknown error // why it is not known any more which keys are stopped
 	select {
@@ -203,20 +209,23 @@ func (c *Consumer) busy() (ids []string) {
 	return ids
 }
 
-// take is where the broker hands a message over.
-func (c *Consumer) take(d *transport.Delivery) {
+// take is where the broker hands a message over. ctx is for its handler.
+func (c *Consumer) take(ctx context.Context, d *transport.Delivery) {
 	c.counts.inFlight.Add(1)
-	t := &task{delivery: d, ordered: c.subscription.ordered(d.Envelope), attempt: max(d.Envelope.Attempt, 1)}
+	t := &task{delivery: d, hold: c.heed(ctx, d), ordered: c.subscription.ordered(d.Envelope), attempt: max(d.Envelope.Attempt, 1)}
 	if !c.queue.add(t) {
 		c.settle(t, transport.Return)
 		return
 	}
-	c.heed(t)
+	if closed(d.Yield) { // the watch may have looked before
+		c.withdraw(d.Yield)
+	}
 }
 
 func (c *Consumer) settle(t *task, o transport.Outcome) {
 	c.counts.inFlight.Add(-1)
 	t.delivery.Settle(o)
+	t.hold.leave()
 }
 
 // giveBack returns t to the broker, and with it those of its key that came after it.

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -32,36 +34,84 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// heed makes c give back what it has of t's partition when that is about to pass to another instance. The partition's
-// first delivery starts the watch, which ends with the partition or with Run.
-func (c *Consumer) heed(t *task) {
-	yield := t.delivery.Yield
-	if yield == nil && c.stopped == nil {
-		return
-	}
+// hold is a partition as long as this instance has it, or what it receives of a channel without any.
+type hold struct {
+	ctx    context.Context // of its handlers: ends when another instance has the partition, and with Run
+	inHand atomic.Int64    // taken and not settled
+	idle   chan struct{}   // capacity 1: inHand was 0
+}
+
+// passing are the channels by which a delivery's hold is known.
+type passing struct{ yield, revoked <-chan struct{} }
+
+// heed is the hold to which d belongs. Its first delivery starts the watch, which gives back what is here of the partition
+// when that is about to pass to another instance, and stops what runs when it has.
+func (c *Consumer) heed(ctx context.Context, d *transport.Delivery) *hold {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watched[yield] {
-		return
+	p := passing{d.Yield, d.Revoked}
+	h := c.holds[p]
+	if h == nil {
+		h = c.watch(ctx, p)
+		c.holds[p] = h
 	}
-	c.watched[yield] = true
+	h.inHand.Add(1)
+	return h
+}
+
+// watch begins a hold. c.mu is held.
+func (c *Consumer) watch(ctx context.Context, p passing) *hold {
 	if c.stopped != nil {
-		c.stopped.want(yield)
+		c.stopped.want(p.yield)
 	}
-	c.owners.Go(func() {
+	ctx, revoke := context.WithCancelCause(ctx)
+	h := &hold{ctx: ctx, idle: make(chan struct{}, 1)}
+	c.watches.Go(func() {
+		defer revoke(nil)
 		select {
-		case <-yield:
-		case <-c.draining: // which gives back everything
+		case <-p.yield:
+		case <-p.revoked:
+		case <-ctx.Done():
 			return
 		}
 		c.mu.Lock()
-		delete(c.watched, yield) // before: what comes too late starts a watch of its own
+		delete(c.holds, p) // before: what comes too late begins a hold of its own
 		c.mu.Unlock()
 		if c.stopped != nil {
-			c.stopped.lost(yield)
+			c.stopped.lost(p.yield)
 		}
-		for _, t := range c.queue.withdraw(yield) {
-			c.settle(t, transport.Return)
+		c.withdraw(p.yield)
+		for h.inHand.Load() > 0 {
+			select {
+			case <-h.idle:
+			case <-p.revoked:
+				revoke(ErrRevoked)
+				return
+			case <-ctx.Done():
+				return
+			}
 		}
 	})
+	return h
+}
+
+// withdraw gives back what nobody has begun of a partition that is about to pass to another instance.
+func (c *Consumer) withdraw(yield <-chan struct{}) {
+	if yield == nil {
+		return
+	}
+	for _, t := range c.queue.withdraw(yield) {
+		c.settle(t, transport.Return)
+	}
+}
+
+// leave counts one less in hand.
+func (h *hold) leave() {
+	if h.inHand.Add(-1) > 0 {
+		return
+	}
+	select {
+	case h.idle <- struct{}{}:
+	default:
+	}
 }

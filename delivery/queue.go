@@ -10,6 +10,7 @@ import (
 // task is a delivery from its arrival until it is settled. One worker or one hand-off owns it at a time.
 type task struct {
 	delivery *transport.Delivery
+	hold     *hold
 	ordered  bool
 	attempt  int       // that runs or comes next
 	tried    bool      // an attempt has begun here
