@@ -216,7 +216,9 @@ func (s *sweep) remove(ctx context.Context, created time.Time, l *litter) error 
 	}
 	floor := c.CachedInfo().AckFloor.Stream
 	for subject, seq := range l.newest {
-		if seq > floor && floor == l.floor { // a purge of nothing would delay what waits to be delivered again, too
+		// A purge of nothing would delay what waits to be delivered again, too. A floor may have gone back, to 0 where the
+		// consumer was made anew; and up to 0, the first servers of 2.14 purge everything.
+		if seq > floor && floor <= l.floor {
 			continue
 		}
 		if s.b.epoch.Load() != epoch {
