@@ -12,6 +12,7 @@ import (
 	"time"
 
 	natsio "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parley-io/parley/internal/servers"
 	"github.com/parley-io/parley/transport"
@@ -55,25 +56,33 @@ func openCluster(t *testing.T, c *servers.Cluster) *nats.Broker {
 	return b
 }
 
-// stepDown makes the leader of a stream give way.
-func stepDown(t *testing.T, c *servers.Cluster, streams ...string) {
+// connectRaw connects without a Broker; end waits until nothing of the connection runs.
+func connectRaw(t *testing.T, url string, options ...natsio.Option) (nc *natsio.Conn, end func()) {
 	t.Helper()
-	nc, err := natsio.Connect(c.URL)
+	nc, err := natsio.Connect(url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	nc.SetClosedHandler(func(*natsio.Conn) { close(ended) })
-	defer func() {
+	return nc, func() {
 		nc.Close()
 		<-ended
-	}()
-	for _, s := range streams {
+	}
+}
+
+// stepDown makes the leader of a stream ("STREAM.name") or of a consumer ("CONSUMER.stream.name") give way.
+func stepDown(t *testing.T, c *servers.Cluster, of ...string) {
+	t.Helper()
+	nc, end := connectRaw(t, c.URL)
+	defer end()
+	for _, one := range of {
+		kind, name, _ := strings.Cut(one, ".")
 		ctx, cancel := context.WithTimeout(t.Context(), clusterPatience)
-		m, err := nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+s, nil)
+		m, err := nc.RequestWithContext(ctx, "$JS.API."+kind+".LEADER.STEPDOWN."+name, nil)
 		cancel()
 		if err != nil || strings.Contains(string(m.Data), `"error"`) {
-			t.Logf("the leader of %s does not step down: %v", s, err) // there is none at the moment
+			t.Logf("the leader of %s does not step down: %v", one, err) // there is none at the moment
 		}
 	}
 }
@@ -188,40 +197,88 @@ func (l *lines) more(t *testing.T, what string, n int) {
 	l.until(t, what, func() bool { return sum(l.confirmed) >= confirmed+n && sum(l.handled) >= handled+n })
 }
 
+// end waits until all that was confirmed is handled.
+func (l *lines) end(t *testing.T) {
+	t.Helper()
+	l.until(t, "at last", func() bool {
+		for key, n := range l.confirmed {
+			if l.handled[key] < n {
+				return false
+			}
+		}
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.Logf("confirmed: %v; %d handled again", l.confirmed, l.again)
+	if len(l.wrong) > 0 {
+		t.Errorf("%d messages were handled out of order: %v; want none", len(l.wrong), l.wrong[:min(len(l.wrong), 10)])
+	}
+}
+
+// sweptOut wants nothing to be stored in a stream.
+func sweptOut(t *testing.T, c *servers.Cluster, stream string) {
+	t.Helper()
+	nc, end := connectRaw(t, c.URL)
+	defer end()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeps(t, js, stream, 0)
+}
+
 func TestAClusterLosesAndDisordersNothingWhenLeadersChangeAndNodesDie(t *testing.T) {
 	cluster := startCluster(t)
-	c := transport.Channel{Address: "a.b", Pattern: transport.Topic, Partitions: 4}
-	sender := openCluster(t, cluster)
-	declare(t, sender, c)
-	l := newLines()
-	var receiving sync.WaitGroup
-	var xs []*transporttest.Receiving
-	for range 2 {
-		x := transporttest.StartReceiving(t, openCluster(t, cluster), transport.Route{Channel: c, Group: "g"})
-		xs = append(xs, x)
-		receiving.Go(func() { l.handle(x) })
+	channels := []transport.Channel{
+		{Address: "topic", Pattern: transport.Topic, Partitions: 4},
+		{Address: "queue", Pattern: transport.Queue, Partitions: 4}, // from which its receivers remove what is handled
 	}
+	sender := openCluster(t, cluster)
+	declare(t, sender, channels...)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var sending sync.WaitGroup
-	for i := range 8 {
-		sending.Go(func() { l.send(ctx, t, sender, c, "k"+strconv.Itoa(i)) })
+	var all []*lines
+	var xs []*transporttest.Receiving
+	var receiving, sending sync.WaitGroup
+	for range 2 {
+		b := openCluster(t, cluster)
+		for _, c := range channels {
+			xs = append(xs, transporttest.StartReceiving(t, b, transport.Route{Channel: c, Group: group(c)}))
+		}
 	}
-	const some = 100
-	l.more(t, "at first", some)
-	for range 3 {
-		stepDown(t, cluster, "parley_a_b")
-		l.more(t, "after another leader of the channel", some)
-		stepDown(t, cluster, "KV_parley_owners")
-		l.more(t, "after another leader of the bucket", some)
+	for i, c := range channels {
+		l := newLines()
+		all = append(all, l)
+		for at := i; at < len(xs); at += len(channels) {
+			receiving.Go(func() { l.handle(xs[at]) })
+		}
+		for n := range 4 {
+			sending.Go(func() { l.send(ctx, t, sender, c, c.Address+strconv.Itoa(n)) })
+		}
+	}
+	const some = 50
+	more := func(what string) {
+		for _, l := range all {
+			l.more(t, what, some)
+		}
+	}
+	more("at first")
+	for i := range 3 {
+		stepDown(t, cluster, "STREAM.parley_topic", "STREAM.parley_queue")
+		more("after other leaders of the channels")
+		stepDown(t, cluster, "CONSUMER.parley_topic.g_"+strconv.Itoa(i), "CONSUMER.parley_queue._"+strconv.Itoa(i))
+		more("after other leaders of consumers")
+		stepDown(t, cluster, "STREAM.KV_parley_owners")
+		more("after another leader of the bucket")
 	}
 	for i, node := range cluster.Nodes {
 		begin := time.Now()
 		if err := node.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		l.more(t, "without node "+strconv.Itoa(i+1), some)
-		t.Logf("%d more were confirmed and handled %v after node %d was killed", some, time.Since(begin), i+1)
+		more("without node " + strconv.Itoa(i+1))
+		t.Logf("%d more of each channel were confirmed and handled %v after node %d was killed", some, time.Since(begin), i+1)
 		if err := node.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -231,20 +288,12 @@ func TestAClusterLosesAndDisordersNothingWhenLeadersChangeAndNodesDie(t *testing
 	}
 	cancel()
 	sending.Wait()
-	l.until(t, "at last", func() bool {
-		for key, n := range l.confirmed {
-			if l.handled[key] < n {
-				return false
-			}
-		}
-		return true
-	})
+	for _, l := range all {
+		l.end(t)
+	}
 	for _, x := range xs {
 		x.Stop()
 	}
 	receiving.Wait()
-	t.Logf("confirmed: %v; %d handled again", l.confirmed, l.again)
-	if len(l.wrong) > 0 {
-		t.Errorf("%d messages were handled out of order: %v; want none", len(l.wrong), l.wrong[:min(len(l.wrong), 10)])
-	}
+	sweptOut(t, cluster, "parley_queue")
 }

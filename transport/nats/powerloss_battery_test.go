@@ -9,9 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	natsio "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parley-io/parley/internal/testdisk"
 	"github.com/parley-io/parley/transport"
@@ -69,6 +73,26 @@ func (k *books) settle(ctx context.Context, x *transporttest.Receiving, random *
 			d.Settle(transport.Done)
 		}
 	}
+}
+
+// removed is how much is stored no longer of a Queue.
+func (k *books) removed(t *testing.T, s *embedded.Server) uint64 {
+	t.Helper()
+	if k.route.Channel.Pattern != transport.Queue {
+		return 0
+	}
+	nc, end := connectRaw(t, "", natsio.InProcessServer(s), natsio.Token(s.Token()))
+	defer end()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "parley_"+strings.ReplaceAll(k.route.Channel.Address, ".", "_"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := stream.CachedInfo().State
+	return state.LastSeq - state.Msgs
 }
 
 // check wants the group to get all that was confirmed and not settled. It returns how much that was, and how much of what
@@ -151,10 +175,12 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range []transport.Channel{
+		channels := []transport.Channel{
 			{Address: "queue", Pattern: transport.Queue}, {Address: "topic", Pattern: transport.Topic},
 			{Address: "stream", Pattern: transport.Stream}, {Address: "order", Pattern: transport.Topic, Partitions: 2},
-		} {
+			{Address: "tasks", Pattern: transport.Queue, Partitions: 2},
+		}
+		for _, c := range channels {
 			c.Address += fmt.Sprintf(".v%d", round)
 			group := "g"
 			if c.Pattern == transport.Queue {
@@ -165,7 +191,7 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var busy sync.WaitGroup
-		used := all[max(len(all)-8, 0):] // the new ones, and those of the round before
+		used := all[max(len(all)-2*len(channels), 0):] // the new ones, and those of the round before
 		for _, k := range used {
 			declare(t, b, k.route.Channel)
 			x := transporttest.StartReceiving(t, b, k.route)
@@ -173,7 +199,8 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 			busy.Go(func() { k.send(ctx, b, one) })
 			busy.Go(func() { k.settle(ctx, x, other) })
 		}
-		time.Sleep(200*time.Millisecond + time.Duration(random.IntN(2000))*time.Millisecond) // when power fails
+		// When power fails: before receivers have removed anything from a Queue, while they do, or after it.
+		time.Sleep(200*time.Millisecond + time.Duration(random.IntN(5000))*time.Millisecond)
 		if err := d.LosePower(t.Context(), v.Process(), func() error { return v.Kill(t.Context()) }); err != nil {
 			t.Fatal(err)
 		}
@@ -185,14 +212,15 @@ func TestWhatWasConfirmedSurvivesAPowerLoss(t *testing.T) {
 
 		s := startServer(t, embedded.Options{Dir: data})
 		b = open(t, s)
-		confirmed, open, again := 0, 0, 0
+		confirmed, open, again, removed := 0, 0, 0, uint64(0)
 		for _, k := range used {
 			declare(t, b, k.route.Channel)
+			removed += k.removed(t, s)
 			o, a := k.check(t, b)
 			confirmed, open, again = confirmed+len(k.confirmed), open+o, again+a
 		}
-		t.Logf("round %d: %d confirmed in %d channels, %d of them not settled: none lost; %d settled ones came again",
-			round, confirmed, len(used), open, again)
+		t.Logf("round %d: %d confirmed in %d channels, %d of them not settled: none lost; %d settled ones came again; %d had been removed from queues",
+			round, confirmed, len(used), open, again, removed)
 		closeIt(t, b)
 		closeIt(t, s)
 	}
