@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -128,7 +128,8 @@ func (b *broker) hold(ctx context.Context) {
 
 // Receive passes deliveries on. A cut sets the credit that the driver sees to 0, so that nothing has to be connected
 // again, and returns whatever is in somebody's hands. The driver sees another credit a moment after it was set; what it
-// delivers beyond it in that moment is returned too.
+// delivers beyond it in that moment is returned too. What another has by now is as little in hand here as at the driver:
+// else all that comes would be returned at once, and come again, until that is settled.
 func (b *broker) Receive(ctx context.Context, r transport.Route, take func(*transport.Delivery)) error {
 	theirs, ours := r.Credit, transport.NewCredit(0)
 	if theirs == nil {
@@ -145,17 +146,16 @@ func (b *broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 		close(over)
 		<-stopped
 	}()
-	var out atomic.Int64 // unsettled
+	var out hand
 	return b.Broker.Receive(ctx, r, func(d *transport.Delivery) {
 		settle := d.Settle
 		credit, _ := theirs.Now()
-		if b.injector.strike(Receive, b.service, address).rule != nil || out.Load() >= int64(credit) {
+		if b.injector.strike(Receive, b.service, address).rule != nil || !out.take(d, credit) {
 			settle(transport.Return)
 			return
 		}
-		out.Add(1)
 		d.Settle = func(o transport.Outcome) {
-			out.Add(-1)
+			out.leave(d)
 			if b.injector.strike(Receive, b.service, address).rule != nil {
 				o = transport.Return
 			}
@@ -163,6 +163,44 @@ func (b *broker) Receive(ctx context.Context, r transport.Route, take func(*tran
 		}
 		take(d)
 	})
+}
+
+// hand is what was delivered and not settled. The zero hand is empty.
+type hand struct {
+	mu  sync.Mutex
+	all map[*transport.Delivery]bool
+}
+
+// take notes d unless there are credit others, not counting those that are revoked.
+func (h *hand) take(d *transport.Delivery, credit int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.all) >= credit {
+		maps.DeleteFunc(h.all, func(d *transport.Delivery, _ bool) bool { return revoked(d) })
+	}
+	if len(h.all) >= credit {
+		return false
+	}
+	if h.all == nil {
+		h.all = make(map[*transport.Delivery]bool)
+	}
+	h.all[d] = true
+	return true
+}
+
+func (h *hand) leave(d *transport.Delivery) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, d)
+}
+
+func revoked(d *transport.Delivery) bool {
+	select {
+	case <-d.Revoked:
+		return true
+	default:
+		return false
+	}
 }
 
 // lend keeps ours equal to theirs, or 0 while a cut lasts.
