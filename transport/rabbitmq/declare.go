@@ -56,7 +56,7 @@ func (b *Broker) Declare(ctx context.Context, channels []transport.Channel) erro
 
 // settle makes what was made last. A server that is killed (3.10.8 was tried) has lost the last that it noted about where
 // quorum queues are, unless something was noted after: when it starts again, that queue never gets a leader, and all who
-// use it wait. So one more is made and deleted.
+// use it wait. So one more is made and deleted, which takes 5 s while a node of a cluster is away.
 func (b *Broker) settle(ch *amqp.Channel) error {
 	name := b.names.prefix + ".SETTLE." + rand.Text()
 	if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{

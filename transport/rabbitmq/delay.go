@@ -115,7 +115,7 @@ func (b *Broker) standing(ch *amqp.Channel) error {
 // layLadder makes it from below, and then what is behind it. Without at-least-once the server would lose what it moves
 // when it ends.
 func (b *Broker) layLadder(ch *amqp.Channel) error {
-	if err := b.layNobody(ch); err != nil {
+	if err := ch.ExchangeDeclare(b.names.due(), "topic", true, false, false, false, nil); err != nil {
 		return err
 	}
 	for k := range levels {
@@ -154,18 +154,4 @@ func (b *Broker) layNear(ch *amqp.Channel) error {
 		}
 	}
 	return nil
-}
-
-// layNobody makes the ladder's end, and a queue that takes a copy of all that goes to topics and drops it at once: a
-// topic may have no group, and what no queue takes would be held for ever.
-func (b *Broker) layNobody(ch *amqp.Channel) error {
-	if err := ch.ExchangeDeclare(b.names.due(), "topic", true, false, false, false, nil); err != nil {
-		return err
-	}
-	nobody := b.names.nobody()
-	_, err := ch.QueueDeclare(nobody, true, false, false, false, amqp.Table{"x-queue-type": "classic", "x-max-length": int64(0)})
-	if err != nil {
-		return err
-	}
-	return ch.QueueBind(nobody, "#.TOPIC.#", b.names.due(), false, nil)
 }

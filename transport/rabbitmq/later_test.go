@@ -204,3 +204,39 @@ func awayWhenDue(t *testing.T, s *servers.Server) {
 	}
 	x.Stop()
 }
+
+// dueOnTopics has a message come once to a topic's group, and another one go that is due on a topic without any: who comes
+// later gets what is due then. What that takes is on each node of a cluster: what is on one alone can't be declared again
+// while that is away, nor can the ladder that it is a part of.
+func dueOnTopics(t *testing.T, s *servers.Server) {
+	b := openWithOptions(t, rabbitmq.Options{URL: s.URL, Prefix: "topics"})
+	alone, grouped := channel(t, b, transport.Topic, 0), channel(t, b, transport.Topic, 0)
+	x := transporttest.StartReceiving(t, b, transport.Route{Channel: grouped, Group: "g"})
+	first, second := envelope(alone, 1), envelope(grouped, 2)
+	first.NotBefore, second.NotBefore = time.Now().Add(500*time.Millisecond), time.Now().Add(time.Second)
+	for _, r := range b.Send(t.Context(), []*transport.Envelope{first, second}) {
+		if r.Err != nil {
+			t.Fatalf("Send = %v; want nil", r.Err)
+		}
+	}
+	x.Done(1)
+	y := transporttest.StartReceiving(t, b, transport.Route{Channel: alone, Group: "g"})
+	later(t, b, alone, 3, 4, func(int) time.Time { return time.Now().Add(5 * time.Second) }) // what is held is tried sooner
+	if got := y.Done(1)[0]; got != "id-3" {
+		t.Errorf("the group that came later got %s; want id-3, as there was no group when id-1 was due", got)
+	}
+	y.Stop()
+	x.Stop()
+	if n := len(x.Got); n > 0 {
+		t.Errorf("%d messages more came to the group; want one in all", n)
+	}
+	out, err := s.Rabbitmqctl(t.Context(), "list_queues", "-p", "parley", "name", "durable", "type")
+	if err != nil || !strings.Contains(out, "topics.DELAY.NEAR.4\ttrue\tquorum") {
+		t.Fatalf("rabbitmqctl = %q, %v; want the queues", out, err)
+	}
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "topics.") && strings.Contains(line, "\ttrue\tclassic") {
+			t.Errorf("%s lasts, and is on one node; want it on each", strings.Fields(line)[0])
+		}
+	}
+}

@@ -131,7 +131,12 @@ func target(t *testing.T, s *servers.Server) transporttest.Target[transporttest.
 
 func open(t testing.TB, url string) *rabbitmq.Broker {
 	t.Helper()
-	b, err := rabbitmq.Open(t.Context(), rabbitmq.Options{URL: url})
+	return openWithOptions(t, rabbitmq.Options{URL: url})
+}
+
+func openWithOptions(t testing.TB, o rabbitmq.Options) *rabbitmq.Broker {
+	t.Helper()
+	b, err := rabbitmq.Open(t.Context(), o)
 	if err != nil {
 		t.Fatalf("opening: %v", err)
 	}

@@ -177,8 +177,11 @@ func (m *mover) take(d *amqp.Delivery, open bool) {
 	}
 	key, _ := d.Headers[targetHeader].(string)
 	heap.Push(&m.held, &holding{
-		parcel: parcel{exchange: m.b.names.due(), key: key, message: forward(d), mandatory: true},
-		tag:    d.DeliveryTag, due: now.Add(wait),
+		parcel: parcel{
+			exchange: m.b.names.due(), key: key, message: forward(d),
+			mandatory: !strings.HasPrefix(key, topicWord), // else it would be held until there is a group
+		},
+		tag: d.DeliveryTag, due: now.Add(wait),
 	})
 }
 

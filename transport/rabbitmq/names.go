@@ -81,17 +81,17 @@ func (n names) near(k int) string { return n.due() + "." + nearWord(k) }
 // nearWord ends the routing key of what is for such a queue, and occurs in no other.
 func nearWord(k int) string { return "NEAR." + strconv.Itoa(int(nearLimit(k)/time.Second)) }
 
-// nobody is the queue that drops what was delayed for groups that are not there.
-func (n names) nobody() string { return n.due() + ".NOBODY" }
-
 // target is the routing key of what was delayed and is due. Its first word occurs nowhere else.
 func (n names) target(c transport.Channel, partition int, group string) string {
 	word := "TO."
 	if c.Pattern == transport.Topic {
-		word = "TOPIC."
+		word = topicWord
 	}
 	return word + short(strings.ReplaceAll(c.Address, ".", "_")+"/"+key(partition, group))
 }
+
+// topicWord begins the routing key of what is due on a Topic, which may have no group.
+const topicWord = "TOPIC."
 
 // partitions are those of a channel, -1 alone where it has none.
 func partitions(c transport.Channel) []int {

@@ -78,6 +78,5 @@ func (b *Broker) everything(known []transport.Route) (exchanges, queues []string
 	for k := range nears {
 		queue(b.names.near(k))
 	}
-	queue(b.names.nobody())
 	return exchanges, queues
 }

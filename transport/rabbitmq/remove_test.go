@@ -79,7 +79,7 @@ func TestRemoveAllLeavesNothingOfItsPrefixAndAllOfOthers(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	queues := []string{"a.queue:0", "a.queue:1", "a.queue:members", "a.full", "a.full:LANDING", "a.topic:mail", "a.stream", "a.stream:mail", "a.stream:mail:position",
-		"DELAY.NOBODY", "DELAY.NEAR.4", "DELAY.NEAR.16", "DELAY.NEAR.64"}
+		"DELAY.NEAR.4", "DELAY.NEAR.16", "DELAY.NEAR.64"}
 	exchanges := []string{"a.queue", "a.full", "a.topic", "a.stream", "POSITION", "DELAY"}
 	for k := range 25 {
 		queues, exchanges = append(queues, fmt.Sprintf("DELAY.%02d", k)), append(exchanges, fmt.Sprintf("DELAY.%02d", k))
