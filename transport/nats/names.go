@@ -30,9 +30,14 @@ func (n names) key(key string) string { return "$KV." + n.bucket() + "." + key }
 
 func (n names) root(address string) string { return n.prefix + "." + token(address) }
 
+// place is the subject of a partition, 0 where there are none.
+func (n names) place(c transport.Channel, partition int) string {
+	return n.root(c.Address) + "." + strconv.Itoa(partition)
+}
+
 // subject is where a message of a channel is published.
 func (n names) subject(c transport.Channel, e *transport.Envelope) string {
-	s := n.root(c.Address) + "." + strconv.Itoa(max(c.Partition(e.Key), 0))
+	s := n.place(c, max(c.Partition(e.Key), 0))
 	if e.Group != "" && c.Pattern != transport.Queue {
 		s += ".g." + e.Group
 	}
@@ -42,7 +47,7 @@ func (n names) subject(c transport.Channel, e *transport.Envelope) string {
 // subjects are all that a channel's stream takes: the server refuses what would be in no partition.
 func (n names) subjects(c transport.Channel) (subjects []string) {
 	for p := range max(c.Partitions, 1) {
-		one := n.root(c.Address) + "." + strconv.Itoa(p)
+		one := n.place(c, p)
 		subjects = append(subjects, one, one+".g.*")
 	}
 	return subjects
@@ -62,7 +67,7 @@ func (n names) filters(c transport.Channel, group string) []string {
 
 // partitionFilters are those of the subjects of filters that belong to one partition.
 func (n names) partitionFilters(c transport.Channel, group string, partition int) []string {
-	one := n.root(c.Address) + "." + strconv.Itoa(partition)
+	one := n.place(c, partition)
 	if c.Pattern == transport.Queue {
 		return []string{one, one + ".g.*"}
 	}

@@ -94,6 +94,7 @@ func (r *receiver) openGroup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.sweep.found(info.AckFloor.Stream)
 	alone := info.NumAckPending == 0 || r.alone(ctx)
 	if err := r.subscribe(); err != nil {
 		return err
@@ -163,6 +164,7 @@ func (r *receiver) openPartition(ctx context.Context) error {
 		return err
 	}
 	info := c.CachedInfo()
+	r.sweep.found(info.AckFloor.Stream)
 	r.next = info.Delivered.Consumer + 1
 	if info.AckFloor.Stream > r.last { // what lies between was another's
 		r.first = 0

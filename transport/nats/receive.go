@@ -45,7 +45,7 @@ func (b *Broker) receive(ctx context.Context, r transport.Route, reader bool, ta
 		take:    func(e *entry) { take(e.delivery(r.Channel)) },
 		restore: func(ctx context.Context) (*jetstream.StreamInfo, error) { return b.create(ctx, r.Channel) },
 	}
-	x.sweep = newSweep(b, r.Channel, x.consumer)
+	x.sweep = newSweep(b, r.Channel, x.consumer, 0)
 	return x.run(ctx)
 }
 

@@ -248,7 +248,7 @@ func (s *share) claim(ctx context.Context, partition int, found claim) error {
 			s.take(e.delivery(s.channel))
 		},
 	}
-	t.receiver.sweep = newSweep(s.b, s.channel, t.receiver.consumer)
+	t.receiver.sweep = newSweep(s.b, s.channel, t.receiver.consumer, partition)
 	s.held[partition] = t
 	s.parts.Store(int64(len(s.held)))
 	s.running.Go(func() {

@@ -22,6 +22,7 @@ type sweep struct {
 	b        *Broker
 	stream   string
 	consumer string
+	subject  string     // of what comes from Brokers
 	refused  chan error // capacity 1: that we may not remove anything
 
 	mu      sync.Mutex
@@ -53,12 +54,16 @@ const (
 // connection is another.
 var errReplaced = errors.New("the stream may be another one")
 
-// newSweep is nil for a channel from which nothing is to be removed, and a nil sweep removes nothing.
-func newSweep(b *Broker, c transport.Channel, consumer string) *sweep {
+// newSweep is for the receiver of a partition, 0 where there are none. It is nil for a channel from which nothing is to be
+// removed, and a nil sweep removes nothing.
+func newSweep(b *Broker, c transport.Channel, consumer string, partition int) *sweep {
 	if c.Pattern != transport.Queue {
 		return nil
 	}
-	return &sweep{b: b, stream: b.names.stream(c.Address), consumer: consumer, refused: make(chan error, 1)}
+	return &sweep{
+		b: b, stream: b.names.stream(c.Address), consumer: consumer, subject: b.names.place(c, partition),
+		refused: make(chan error, 1),
+	}
 }
 
 // come notes that so much of a subject was acknowledged.
@@ -82,6 +87,19 @@ func (s *sweep) begin(info *jetstream.StreamInfo) {
 	defer s.mu.Unlock()
 	if !s.created.Equal(created) {
 		s.created, s.litter = created, litter{}
+	}
+}
+
+// found learns the floor that the consumer has as it is opened. Up to there, receivers may have left something that were
+// killed, and perhaps nothing more comes that would be acknowledged.
+func (s *sweep) found(floor uint64) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.created.IsZero() && floor > 0 {
+		s.litter.come(s.subject, floor)
 	}
 }
 
@@ -224,8 +242,11 @@ func (s *sweep) remove(ctx context.Context, created time.Time, l *litter) error 
 		if s.b.epoch.Load() != epoch {
 			return errReplaced
 		}
-		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(floor+1)); err != nil {
-			return err
+		if stream.CachedInfo().State.FirstSeq <= floor {
+			err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(floor+1))
+			if err != nil {
+				return err
+			}
 		}
 		if seq <= floor {
 			delete(l.newest, subject)

@@ -105,7 +105,7 @@ func TestASweepLeavesAnotherStreamAlone(t *testing.T) {
 	t.Parallel()
 	s := newSwept(t)
 	info := s.create(1)
-	sweep := newSweep(s.b, s.c, queueGroup)
+	sweep := newSweep(s.b, s.c, queueGroup, 0)
 	sweep.begin(info)
 	s.note(sweep, info, 1)
 	if err := s.b.js.DeleteStream(t.Context(), info.Config.Name); err != nil {
@@ -124,7 +124,7 @@ func TestASweepPurgesNothingUpToAFloorThatWentBack(t *testing.T) {
 	t.Parallel()
 	s := newSwept(t)
 	info := s.create(4)
-	sweep := newSweep(s.b, s.c, queueGroup)
+	sweep := newSweep(s.b, s.c, queueGroup, 0)
 	sweep.begin(info)
 	round := func() {
 		t.Helper()

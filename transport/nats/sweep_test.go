@@ -33,6 +33,32 @@ func keeps(t *testing.T, js jetstream.JetStream, stream string, want uint64) {
 	}
 }
 
+// acknowledged waits until some consumer of a stream has nothing on its way, and its floor is at n.
+func acknowledged(t *testing.T, js jetstream.JetStream, stream string, n uint64) {
+	t.Helper()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for begin := time.Now(); ; <-look.C {
+		s, err := js.Stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, all := false, s.ListConsumers(t.Context())
+		for c := range all.Info() {
+			found = found || c.AckFloor.Stream == n && c.NumAckPending == 0
+		}
+		if err := all.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if found {
+			return
+		}
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("no consumer of %s has acknowledged up to %d", stream, n)
+		}
+	}
+}
+
 // hold receives n messages, settles all but every tenth, and returns the rest, by the order of their ids.
 func hold(x *transporttest.Receiving, n int) (ids []string, held []*transport.Delivery) {
 	for i := range n {
@@ -84,6 +110,30 @@ func TestAQueueKeepsOnlyWhatIsNotHandled(t *testing.T) {
 			}
 			y.Stop()
 		})
+	}
+}
+
+// What was handled just before a receiver was killed is removed by the next one, also if nothing more comes.
+func TestAQueueKeepsNothingThatAKilledReceiverHandled(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, embedded.Options{})
+	js := rawJetStream(t, s)
+	for _, partitions := range []int{0, 2} {
+		c := transport.Channel{Address: fmt.Sprintf("a.p%d", partitions), Pattern: transport.Queue, Partitions: partitions}
+		stream := fmt.Sprintf("parley_a_p%d", partitions)
+		wire := &cable{to: s}
+		killed := openOver(t, wire)
+		declare(t, killed, c)
+		x := transporttest.StartReceiving(t, killed, transport.Route{Channel: c})
+		send(t, killed, envelope(c, "k"), envelope(c, "k"), envelope(c, "k"))
+		x.Done(3)
+		acknowledged(t, js, stream, 3)
+		wire.plug(nil)
+		b := open(t, s)
+		declare(t, b, c)
+		y := transporttest.StartReceiving(t, b, transport.Route{Channel: c})
+		keeps(t, js, stream, 0)
+		y.Stop()
 	}
 }
 
