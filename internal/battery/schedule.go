@@ -37,8 +37,8 @@ func sendLater(ctx context.Context, s *stage, _ *proxy) error {
 	if err := s.finish(ctx, false); err != nil {
 		return err
 	}
-	if late := quantile(s.book.judge(false).lateness, .99); late > time.Second {
-		s.problemf("lateness outside the outage: p99 %v; want at most 1s", short(late))
+	if late := quantile(s.book.judge(false).lateness, .99); late > lateLimit {
+		s.problemf("lateness outside the outage: p99 %v; want at most %v", short(late), lateLimit)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func (s *stage) finish(ctx context.Context, ordered bool) error {
 	}
 	s.times("send to handled", j.latency)
 	s.times("send to confirmed", j.confirmation)
-	s.times("late, but for what was due while nothing flowed", j.lateness)
+	s.times("late, but for what an outage kept from being in time", j.lateness)
 	s.times("late, but for what was due until 10 s after that, too", j.settled)
 	if j.latest > 0 {
 		s.figuref("late at the most, of all", "%v", short(j.latest))

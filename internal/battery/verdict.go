@@ -15,13 +15,17 @@ type judged struct {
 	duplicates, besides            int      // all of them, explained ones too
 	unknown                        int      // messages whose sender was not told what became of them
 	latency, confirmation          []time.Duration
-	lateness                       []time.Duration // of scheduled messages, but for those due while nothing flowed
+	lateness                       []time.Duration // of scheduled messages, but for those that an outage kept from being in time
 	settled                        []time.Duration // of them, those due when a broker's return was resumeLimit ago, or later
 	latest                         time.Duration   // of all of them
 }
 
 // reach is how long after a fault its effects may show: leases and sessions end, what was in flight is handed out again.
 const reach = 30 * time.Second
+
+// lateLimit is how late a scheduled message may be where nothing is wrong. An outage that begins within so long after its
+// time, and before it is begun, explains that it is late.
+const lateLimit = time.Second
 
 // judge compares what was sent with what was handled. With ordered, lanes have to be handled in their order by one
 // process at a time.
@@ -32,6 +36,7 @@ func (b *book) judge(ordered bool) judged {
 	for _, l := range b.lanes {
 		slices.SortStableFunc(l.starts, func(x, y start) int { return cmp.Compare(x.at, y.at) })
 		b.judgeEntries(l, &j)
+		b.judgeTimes(l, &j)
 		b.judgeRepeats(l, &j)
 		if ordered {
 			b.judgeOrder(l, &j)
@@ -65,6 +70,11 @@ func (b *book) judgeEntries(l *lane, j *judged) {
 			j.latency = append(j.latency, time.Duration(e.ended-e.sent))
 		}
 	}
+}
+
+// judgeTimes looks for messages that were begun before their time, and how late the others were begun first.
+func (b *book) judgeTimes(l *lane, j *judged) {
+	seen := make(map[int]bool)
 	for _, x := range l.starts {
 		e := l.entries[x.number-1]
 		if e.due == 0 {
@@ -73,9 +83,13 @@ func (b *book) judgeEntries(l *lane, j *judged) {
 		if x.at < e.due {
 			j.early = append(j.early, fmt.Sprintf("%s-%d by %v", l.name, x.number, time.Duration(e.due-x.at)))
 		}
+		if seen[x.number] {
+			continue
+		}
+		seen[x.number] = true
 		late := time.Duration(x.at - max(e.due, e.stored))
 		j.latest = max(j.latest, late)
-		if b.cause(nil, e.due, e.due, 0) == "" {
+		if b.cause(nil, e.due, min(x.at, e.due+int64(lateLimit)), 0) == "" {
 			j.lateness = append(j.lateness, late)
 		}
 		if b.cause(nil, e.due, x.at, resumeLimit) == "" {

@@ -161,26 +161,51 @@ func TestTheVerdictComesFromWhatPublishersAndHandlersSay(t *testing.T) {
 	}
 }
 
-func TestLatenessLeavesOutWhatAFaultTouched(t *testing.T) {
+func TestLatenessIsJudgedWhereNoFaultExplainsIt(t *testing.T) {
 	t.Parallel()
-	j := story(t, `
-		p: sending l 1 1s 9s
-		p: stored l 1 2s
-		p: sending l 2 1s 30s
-		p: stored l 2 2s
-		p: sending l 3 1s 35s
-		p: stored l 3 2s
-		broker: fault 29s 33s
-		a: begin l 1 10s
-		a: end l 1 10s
-		a: begin l 2 35s
-		a: end l 2 35s
-		a: begin l 3 38s
-		a: end l 3 38s`).judge(false)
-	want, settled := []time.Duration{time.Second, 3 * time.Second}, []time.Duration{time.Second}
-	if !slices.Equal(j.lateness, want) || !slices.Equal(j.settled, settled) || j.latest != 5*time.Second {
-		t.Errorf("lateness = %v, %v once all goes on, at the most %v; want %v, %v, 5s", j.lateness, j.settled, j.latest, want, settled)
+	for name, test := range map[string]struct {
+		lines             string
+		lateness, settled []int // seconds
+		latest            int
+	}{
+		"no fault": {"a: begin l 1 103s", []int{3}, []int{3}, 3},
+		"due while nothing flowed": {`
+			broker: fault 99s 104s
+			a: begin l 1 105s`, nil, nil, 5},
+		"due in the last moment before": {`
+			broker: fault 101s 104s
+			a: begin l 1 105s`, nil, nil, 5},
+		"due before, and late already": {`
+			broker: fault 102s 104s
+			a: begin l 1 105s`, []int{5}, nil, 5},
+		"begun in the last moment before": {`
+			broker: fault 101s 104s
+			a: begin l 1 100s`, []int{0}, []int{0}, 0},
+		"due when things went on for a short time": {`
+			broker: fault 90s 95s
+			a: begin l 1 102s`, []int{2}, nil, 2},
+		"begun again after a fault": {`
+			a: begin l 1 101s
+			broker: fault 110s 115s
+			b: begin l 1 120s`, []int{1}, []int{1}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := story(t, "p: sending l 1 1s 100s\np: stored l 1 2s\n"+test.lines).judge(false)
+			lateness, settled, latest := seconds(test.lateness...), seconds(test.settled...), seconds(test.latest)[0]
+			if !slices.Equal(j.lateness, lateness) || !slices.Equal(j.settled, settled) || j.latest != latest {
+				t.Errorf("lateness = %v, %v once all goes on, at the most %v; want %v, %v, %v",
+					j.lateness, j.settled, j.latest, lateness, settled, latest)
+			}
+		})
 	}
+}
+
+func seconds(all ...int) (durations []time.Duration) {
+	for _, n := range all {
+		durations = append(durations, time.Duration(n)*time.Second)
+	}
+	return durations
 }
 
 func TestALineThatNobodyUnderstandsIsAProblem(t *testing.T) {
