@@ -28,19 +28,27 @@ func decode(address string, r *kgo.Record) *transport.Envelope {
 
 // read fills e from a record in either mode.
 func read(e *transport.Envelope, r *kgo.Record) error {
-	for _, h := range r.Headers {
-		if strings.EqualFold(h.Key, contentType) && cloudevents.IsStructured(string(h.Value)) {
+	length := 0
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		if isContentType(h.Key) && cloudevents.IsStructured(string(h.Value)) {
 			return cloudevents.ReadStructured(e, r.Value)
 		}
+		length += len(h.Value)
 	}
+	var values strings.Builder // one allocation for all
+	values.Grow(length)
 	event := false
-	for _, h := range r.Headers {
+	for i := range r.Headers {
+		h := &r.Headers[i]
 		name, ok := attributeName(h.Key)
 		if !ok {
 			continue
 		}
 		event = event || name == "specversion"
-		if err := e.SetAttribute(name, string(h.Value)); err != nil {
+		begin := values.Len()
+		values.Write(h.Value)
+		if err := e.SetAttribute(name, values.String()[begin:]); err != nil {
 			return err
 		}
 	}

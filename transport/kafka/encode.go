@@ -58,9 +58,13 @@ func headerName(attribute string) string {
 	return attributeStart + attribute
 }
 
+func isContentType(header string) bool {
+	return len(header) == len(contentType) && strings.EqualFold(header, contentType)
+}
+
 // attributeName is the reverse of headerName; ok is false for a header that is no attribute.
 func attributeName(header string) (name string, ok bool) {
-	if strings.EqualFold(header, contentType) {
+	if isContentType(header) {
 		return "datacontenttype", true
 	}
 	return strings.CutPrefix(header, attributeStart)

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,7 @@ type lane struct {
 	paused    bool     // nothing is fetched
 	rest      time.Time
 
+	asked    func() bool // the method valid, made once
 	yield    chan struct{}
 	yielding bool // yield is closed
 	revoked  chan struct{}
@@ -41,6 +43,7 @@ type entry struct {
 	lane   *lane
 	offset int64
 	record *kgo.Record // nil once it is settled
+	size   int         // of record, see size
 	state  state
 	back   uint8 // how often it was returned
 }
@@ -54,22 +57,27 @@ const (
 )
 
 func newLane(r *receiver, partition int32, fence uint64) *lane {
-	return &lane{
+	l := &lane{
 		receiver: r, partition: partition, fence: fence, until: r.bound(partition), mark: -1,
 		yield: make(chan struct{}), revoked: make(chan struct{}), idle: make(chan struct{}),
 	}
+	l.asked = l.valid
+	return l
 }
 
 // add takes what was fetched. What is for other groups, and the marks of transactions, need no settling.
 func (l *lane) add(records []*kgo.Record) {
-	for _, r := range records {
-		e := &entry{lane: l, offset: r.Offset}
+	all := make([]entry, len(records)) // one allocation for all
+	l.entries = slices.Grow(l.entries, len(records))
+	for i, r := range records {
+		e := &all[i]
+		e.lane, e.offset = l, r.Offset
 		if r.Attrs.IsControl() || l.receiver.foreign(r) || l.before.has(r.Offset) {
 			e.state = settled
 			l.version++
 		} else {
-			e.record = r
-			l.waiting += size(r)
+			e.record, e.size = r, size(r)
+			l.waiting += e.size
 		}
 		l.entries = append(l.entries, e)
 	}
@@ -95,7 +103,10 @@ func (l *lane) span() int64 {
 }
 
 // full reports whether nothing more is to be fetched for now.
-func (l *lane) full() bool { return l.waiting >= fullBytes || l.span() >= maxAhead*8 }
+func (l *lane) full() bool {
+	share := max(leastShare, fullBytes/max(len(l.receiver.lanes), 1))
+	return l.waiting >= share || l.span() >= maxAhead*8
+}
 
 // wants reports whether there is room for more.
 func (l *lane) wants() bool { return l.waiting < lowBytes && l.span() < maxAhead*8 && !l.over.Load() }
@@ -116,7 +127,7 @@ func (l *lane) take(now time.Time) *entry {
 		e.state = handed
 		l.next++
 		l.out++
-		l.waiting -= size(e.record)
+		l.waiting -= e.size
 		return e
 	}
 	return nil
@@ -145,7 +156,7 @@ func (l *lane) land(e *entry, o transport.Outcome, now time.Time) {
 		return
 	}
 	e.state = waits
-	l.waiting += size(e.record)
+	l.waiting += e.size
 	for i, other := range l.entries {
 		if other == e {
 			l.next = min(l.next, i)
@@ -236,7 +247,7 @@ func (l *lane) delivery(e *entry) *transport.Delivery {
 		Partition: partition,
 		Position:  position(l.partition, e.record.Offset),
 		Accepted:  e.record.Timestamp,
-		Valid:     l.valid,
+		Valid:     l.asked,
 		Fence:     l.fence,
 		Yield:     l.yield,
 		Revoked:   l.revoked,

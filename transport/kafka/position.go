@@ -15,7 +15,8 @@ import (
 
 // A position is "PARTITION:OFFSET", in decimal.
 func position(partition int32, offset int64) string {
-	return strconv.FormatInt(int64(partition), 10) + ":" + strconv.FormatInt(offset, 10)
+	p := strconv.AppendInt(make([]byte, 0, 32), int64(partition), 10)
+	return string(strconv.AppendInt(append(p, ':'), offset, 10))
 }
 
 // parsePosition is the reverse of position.

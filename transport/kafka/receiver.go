@@ -55,12 +55,6 @@ type receiver struct {
 	failure    error
 }
 
-const (
-	fetchBytes = 256 << 10 // that the cluster sends of a partition at a time
-	fullBytes  = 512 << 10 // that wait in a lane before nothing more is fetched for it
-	lowBytes   = 256 << 10 // below which a lane wants more
-)
-
 func newReceiver(b *Broker, route transport.Route, take func(*transport.Delivery)) *receiver {
 	r := &receiver{
 		b: b, route: route, topic: b.names.topic(route.Channel.Address), from: route.From, credit: route.Credit, take: take, generation: -1,
@@ -268,106 +262,6 @@ func (r *receiver) settle(e *entry, o transport.Outcome) {
 		poke(r.dirty)
 	}
 	poke(r.wake)
-}
-
-// fetch brings what the cluster has to the lanes, until ctx is done.
-func (r *receiver) fetch(ctx context.Context) {
-	for ctx.Err() == nil {
-		r.renew(ctx)
-		r.mu.Lock()
-		poll, cancel := context.WithCancel(ctx)
-		r.interrupt = cancel
-		wanted := r.changing == 0 && !r.renewing && r.want()
-		if r.changing > 0 || r.renewing {
-			cancel()
-		}
-		r.mu.Unlock()
-		if wanted {
-			r.gate.Lock()
-			fs := r.client.PollFetches(poll)
-			r.arrived(fs)
-			r.gate.Unlock()
-			cancel()
-			if fs.IsClientClosed() {
-				return
-			}
-			continue
-		}
-		cancel()
-		select {
-		case <-r.hungry:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// want reports whether something has room for more: while nothing has, what the client has fetched stays with it.
-func (r *receiver) want() bool {
-	if r.stopping {
-		return false
-	}
-	for _, l := range r.lanes {
-		if l.wants() {
-			return true
-		}
-	}
-	return len(r.lanes) == 0
-}
-
-// arrived sorts what was fetched into the lanes.
-func (r *receiver) arrived(fs kgo.Fetches) {
-	fs.EachError(func(_ string, _ int32, err error) {
-		if deleted(err) { // the client never takes the topic that is there instead
-			r.mu.Lock()
-			r.replace()
-			r.mu.Unlock()
-		}
-		if denied(err) {
-			r.fail(&transport.Error{Code: transport.PermissionDenied, NoRetry: true, Cause: err,
-				Message: "this user may not read the topic " + r.topic + ", or not join the group " + r.group + ": give it the right"})
-		}
-	})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	moved := false
-	fs.EachPartition(func(p kgo.FetchTopicPartition) {
-		l := r.lane(p.Partition)
-		if l == nil || l.over.Load() || len(p.Records) == 0 {
-			return
-		}
-		l.add(p.Records)
-		moved = moved || l.version != l.committed
-	})
-	if moved {
-		poke(r.dirty)
-	}
-	r.feed()
-	poke(r.wake)
-}
-
-// feed has nothing fetched for lanes that are full, and asks for more if there is room. A lane that is full costs the
-// others nothing.
-func (r *receiver) feed() {
-	var pause, resume []int32
-	for _, l := range r.lanes {
-		switch {
-		case !l.paused && l.full():
-			l.paused = true
-			pause = append(pause, l.partition)
-		case l.paused && l.wants():
-			l.paused = false
-			resume = append(resume, l.partition)
-		}
-	}
-	if len(pause) > 0 {
-		r.client.PauseFetchPartitions(map[string][]int32{r.topic: pause})
-	}
-	if len(resume) > 0 {
-		r.client.ResumeFetchPartitions(map[string][]int32{r.topic: resume})
-	}
-	if r.want() {
-		poke(r.hungry)
-	}
 }
 
 func (r *receiver) lane(partition int32) *lane {
