@@ -45,6 +45,11 @@ var mutants = []mutant{
 		dir:    "delivery/simulate", check: "TestNoScheduleBreaksAPromise",
 	},
 	{
+		name: "revoked-unheard", defect: "a handler is not told that another instance has its partition",
+		file: "delivery/partition.go", before: "\t\t\t\trevoke(ErrRevoked)\n\t\t\t\treturn\n", after: "\t\t\t\t<-ctx.Done()\n\t\t\t\treturn\n",
+		dir: "delivery", check: "TestWhatRunsIsToldOnceAnotherHasThePartition",
+	},
+	{
 		name: "stopkey-unread", defect: "the new owner of a partition does not wait until it knows which keys are stopped",
 		file: "delivery/attempt.go", before: "if c.stops(t) && !c.stopped.knows(t.delivery.Yield) {", after: "if c.stops(t) && t.attempt < 0 {",
 		dir: "delivery/simulate", check: "TestNoScheduleBreaksAPromise",
@@ -142,6 +147,16 @@ var mutants = []mutant{
 		dir: "transport/nats", check: "TestASweepLeavesAnotherStreamAlone",
 	},
 	{
+		name: "nats-floor-that-went-back", defect: "what nobody has handled is purged up to a floor that went back",
+		file: "transport/nats/sweep.go", before: "if stream.CachedInfo().State.FirstSeq <= floor {", after: "if floor < 1<<63 {",
+		dir: "transport/nats", check: "TestASweepPurgesNothingUpToAFloorThatWentBack",
+	},
+	{
+		name: "nats-left-by-the-killed", defect: "what a killed receiver has handled stays stored",
+		file: "transport/nats/sweep.go", before: "\t\ts.litter.come(s.subject, floor)\n", after: "",
+		dir: "transport/nats", check: "TestAQueueKeepsNothingThatAKilledReceiverHandled",
+	},
+	{
 		name: "nats-owner-not-fenced", defect: "a process that was frozen begins what another has taken over",
 		file: "transport/nats/lease.go", before: "return sent != nil && elapsed(*sent) < LeaseTTL-leaseMargin", after: "return sent != nil",
 		dir: "transport/nats", check: "TestAFrozenProcessBeginsNothingWhenItThaws",
@@ -186,8 +201,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "kafka-lease-for-ever", defect: "a member that the cluster has not heard of goes on",
-		file: "transport/kafka/lease.go", before: "return !l.confirmed.IsZero() && now.Sub(l.confirmed) < Lease && now.Round(0).Sub(l.confirmed.Round(0)) < Lease",
-		after: "return !l.confirmed.IsZero() && now.After(l.confirmed.Add(-Lease))",
+		file: "transport/kafka/lease.go", before: "return now.Sub(*confirmed) < Lease && now.Round(0).Sub(confirmed.Round(0)) < Lease",
+		after: "return now.After(confirmed.Add(-Lease))",
 		dir:   "transport/kafka", check: "TestALeaseHoldsFromTheLastConfirmedHeartbeat",
 	},
 

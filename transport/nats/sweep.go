@@ -234,14 +234,14 @@ func (s *sweep) remove(ctx context.Context, created time.Time, l *litter) error 
 	}
 	floor := c.CachedInfo().AckFloor.Stream
 	for subject, seq := range l.newest {
-		// A purge of nothing would delay what waits to be delivered again, too. A floor may have gone back, to 0 where the
-		// consumer was made anew; and up to 0, the first servers of 2.14 purge everything.
-		if seq > floor && floor <= l.floor {
+		if seq > floor && floor == l.floor {
 			continue
 		}
 		if s.b.epoch.Load() != epoch {
 			return errReplaced
 		}
+		// A purge of nothing would delay what waits to be delivered again, too; and up to 0, where a floor begins and may go
+		// back to, the first servers of 2.14 purge everything.
 		if stream.CachedInfo().State.FirstSeq <= floor {
 			err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(floor+1))
 			if err != nil {
