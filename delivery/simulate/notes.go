@@ -22,6 +22,7 @@ type notes struct {
 	runs        []*run
 	filtered    map[string]time.Time // receiver id: when it was first not wanted
 	troubles    map[*instance][]trouble
+	standstills []standstill      // as they began
 	changes     []change          // what came, went or broke
 	copies      map[identity]int  // how often the broker may have stored it
 	positions   map[string]uint64 // address id: of the message's first copy
@@ -56,6 +57,12 @@ func (r *run) String() string {
 // trouble is a time in which what a process did may have been in vain.
 type trouble struct {
 	what     string
+	from, to time.Time
+}
+
+// standstill is a time in which no outcome of a process gets to the broker: it is stopped, or the broker is away.
+type standstill struct {
+	who      *instance // nil = each
 	from, to time.Time
 }
 
@@ -168,6 +175,12 @@ func (n *notes) trouble(i *instance, what string, long time.Duration) {
 	defer n.mu.Unlock()
 	now := time.Now()
 	n.troubles[i] = append(n.troubles[i], trouble{what, now, now.Add(long)})
+}
+
+func (n *notes) standStill(who *instance, long time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.standstills = append(n.standstills, standstill{who, time.Now(), time.Now().Add(long)})
 }
 
 func (n *notes) troubled(i *instance) bool {

@@ -51,13 +51,19 @@ func (o *oracle) ownCopies(m *message, receiver string) {
 	}
 }
 
-// settling is how long after a run its outcome may not be with the broker yet: the ledger is given a second.
+// settling is how long after a run, or a standstill, its outcome may not be with the broker yet: the ledger is given a second.
 const settling = 1100 * time.Millisecond
 
 // vain reports whether something happened to the process of a run before its outcome can have been settled.
 func (o *oracle) vain(r *run) bool {
+	settled := r.to.Add(settling)
+	for _, s := range o.standstills {
+		if (s.who == nil || s.who == r.who) && !s.from.After(settled) && s.to.Add(settling).After(settled) {
+			settled = s.to.Add(settling)
+		}
+	}
 	for _, t := range o.troubles[r.who] {
-		if !t.to.Before(r.from) && !t.from.After(r.to.Add(settling)) {
+		if !t.to.Before(r.from) && !t.from.After(settled) {
 			return true
 		}
 	}

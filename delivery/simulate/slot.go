@@ -100,6 +100,7 @@ func (s *slot) freeze(long time.Duration) {
 		return
 	}
 	s.world.notes.changef("%s is stopped", i.name)
+	s.world.notes.standStill(i, long)
 	if long > detection {
 		s.world.notes.trouble(i, "frozen", long)
 		time.AfterFunc(detection, i.process.Expel)

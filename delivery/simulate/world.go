@@ -167,6 +167,7 @@ func (w *world) away(long time.Duration) {
 	w.wasAway = true
 	w.fabric.Stop()
 	w.notes.changef("the broker is away")
+	w.notes.standStill(nil, long)
 	time.AfterFunc(long, func() {
 		w.fabric.Start()
 		w.notes.changef("the broker is back")
