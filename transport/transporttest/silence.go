@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-io/parley/transport"
@@ -33,21 +34,48 @@ func longHandler(ctx context.Context, s *Scene, site Site) {
 	s.Notef("handlers ran for %v", hold)
 }
 
-// longHandler holds the first messages while others are handled beside them.
+// longHandler holds some messages while others are handled beside them, once each of several has its part of the work:
+// who joins gets it a moment later, from another who may have begun with what comes then.
 func (s *Scene) longHandler(ctx context.Context, route transport.Route, brokers []transport.Broker, hold time.Duration) {
 	const long = 6
 	log, group := newAccount(), route.Group
 	held := newHands(log, group)
-	for _, b := range brokers {
-		s.receive(ctx, b, route, func(d *transport.Delivery) {
-			if source, _ := cut(d.Envelope.ID); source == "long" {
-				held.take(d)
-				return
+	parts := make([]atomic.Int64, len(brokers)) // how much each has had
+	idle := func() bool {
+		for i := range parts {
+			if parts[i].Load() == 0 {
+				return true
 			}
-			log.take(group)(d)
+		}
+		return false
+	}
+	route.Credit = transport.NewCredit(long + 2) // less than comes at once, so that it is more than one takes
+	for i, b := range brokers {
+		s.receive(ctx, b, route, func(d *transport.Delivery) {
+			switch source, _ := cut(d.Envelope.ID); source {
+			case "long":
+				held.take(d)
+			case "early":
+				s.Go(func() {
+					time.Sleep(time.Millisecond) // a handler's work
+					parts[i].Add(1)
+					log.take(group)(d)
+				})
+			default:
+				log.take(group)(d)
+			}
 		})
 	}
 	c, b := route.Channel, brokers[0]
+	for n := 0; idle() && ctx.Err() == nil; {
+		var batch []*transport.Envelope
+		for range 2 * (long + 2) {
+			batch = append(batch, message(c, "early", fmt.Sprintf("k%d", n%8), n))
+			n++
+		}
+		log.mustSend(ctx, s, b, batch...)
+		time.Sleep(20 * time.Millisecond)
+	}
 	began := time.Now()
 	log.mustSend(ctx, s, b, messages(c, "long", 3, long)...)
 	for n := 0; time.Since(began) < hold && ctx.Err() == nil; n++ {
