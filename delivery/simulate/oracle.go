@@ -139,7 +139,7 @@ func (o *oracle) fate(m *message, receiver string) {
 		}
 	}
 	for _, g := range generations {
-		if !o.gap(at) && !slices.ContainsFunc(o.ends[at], func(t ledger.Transition) bool { return final(t.Kind) && generation(t.Copy) == g }) {
+		if !o.gap(m, at) && !slices.ContainsFunc(o.ends[at], func(t ledger.Transition) bool { return final(t.Kind) && generation(t.Copy) == g }) {
 			o.brokenf("the trail of %s (redrive %d) has no end, and the ledger no gap", at, g)
 		}
 	}
@@ -193,22 +193,24 @@ func (o *oracle) ended(m *message, receiver string, counts func(copied string) b
 			note(m.Time.Add(m.Lifetime)) // it may have been found earlier, by a process that died
 		}
 	}
-	if m.Lifetime > 0 && o.gap(at) {
+	if m.Lifetime > 0 && o.gap(m, at) {
 		note(m.Time.Add(m.Lifetime))
 	}
 	return first
 }
 
 // gap reports whether the ledger may miss something of a message: a process that had it dropped transitions and said so,
-// or could not say so before it died.
-func (o *oracle) gap(at string) bool {
+// or could not say so before it died. Who finds that a message is expired runs no handler for it.
+func (o *oracle) gap(m *message, at string) bool {
+	runs, wrote := o.byLine[at], make(map[string]bool)
 	for process, gap := range o.gaps {
 		name, _, _ := strings.Cut(process, "~")
-		if gap && (len(o.byLine[at]) == 0 || slices.ContainsFunc(o.byLine[at], func(r *run) bool { return r.who.name == name })) {
+		wrote[name] = true
+		if gap && (len(runs) == 0 || m.Lifetime > 0 || slices.ContainsFunc(runs, func(r *run) bool { return r.who.name == name })) {
 			return true
 		}
 	}
-	return false
+	return o.world.wasAway && slices.ContainsFunc(runs, func(r *run) bool { return !wrote[r.who.name] })
 }
 
 // buried judges the dead letters of a message.
