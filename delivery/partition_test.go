@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,6 +139,47 @@ func TestAPartitionThatPassesIsGivenBackInOrderAndWhatRunsMayEnd(t *testing.T) {
 		}
 		if s := c.Status(); s.InFlight != 0 {
 			t.Errorf("InFlight = %d; want 0", s.InFlight)
+		}
+	})
+}
+
+// The simulation found it with seed 15814: what failed in a moment of doubt was given back, and the next of its key, which
+// came in that moment, was begun before it.
+func TestWhatFailsWhileItsPartitionIsInDoubtWaitsHere(t *testing.T) {
+	bubble(t, func(t *testing.T, fabric *mem.Fabric, rec *notes) {
+		b := &onePartition{Broker: fabric.Process("p").Broker(), deliveries: make(chan *transport.Delivery)}
+		var certain, failed atomic.Bool
+		certain.Store(true)
+		var mu sync.Mutex
+		var log []string
+		note := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			log = append(log, what)
+		}
+		start(t, b, rec, delivery.Subscription{Channel: keyed, Concurrency: 2, Handle: func(_ context.Context, e *transport.Envelope) error {
+			note(e.ID)
+			if !failed.Swap(true) {
+				certain.Store(false)
+				return errOut
+			}
+			return nil
+		}})
+		yield := make(chan struct{})
+		for _, id := range []string{"first", "second"} {
+			b.deliveries <- &transport.Delivery{
+				Envelope: withKey(to(keyed, id), "a"), Yield: yield, Valid: certain.Load,
+				Settle: func(o transport.Outcome) { note(fmt.Sprint(id, "=", o)) },
+			}
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		certain.Store(true)
+		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if got := strings.Join(log, " "); got != "first first first=1 second second=1" {
+			t.Errorf("got %s; want the first again once the partition is certain, nothing given back, and then the second", got)
 		}
 	})
 }

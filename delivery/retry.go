@@ -51,7 +51,7 @@ func (c *Consumer) proceed(ctx context.Context, t *task, err error) {
 		return
 	}
 	switch {
-	case here && t.ours() && c.again(t, retries, wait, until):
+	case here && (t.ours() || t.doubtful()) && c.again(t, retries, wait, until):
 	case t.ordered || c.delays == 0:
 		c.giveBack(t)
 	default:

@@ -50,6 +50,11 @@ var mutants = []mutant{
 		dir: "delivery", check: "TestWhatRunsIsToldOnceAnotherHasThePartition",
 	},
 	{
+		name: "given-back-in-doubt", defect: "what fails while it is not certain who has its partition is given back, and what follows overtakes it",
+		file: "delivery/retry.go", before: "here && (t.ours() || t.doubtful()) &&", after: "here && t.ours() &&",
+		dir: "delivery", check: "TestWhatFailsWhileItsPartitionIsInDoubtWaitsHere",
+	},
+	{
 		name: "stopkey-unread", defect: "the new owner of a partition does not wait until it knows which keys are stopped",
 		file: "delivery/attempt.go", before: "if c.stops(t) && !c.stopped.knows(t.delivery.Yield) {", after: "if c.stops(t) && t.attempt < 0 {",
 		dir: "delivery/simulate", check: "TestNoScheduleBreaksAPromise",
