@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -106,6 +108,9 @@ func (l *lab) test(ctx context.Context, m mutant, flags ...string) (string, erro
 	}
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // what the table says
 	cmd.Dir = l.root
+	if n, err := strconv.Atoi(path.Base(m.check)); err == nil { // of a suite: those that wait would be tried all, beside each other
+		cmd.Env = append(os.Environ(), "PARLEY_CHECKS="+strconv.Itoa(n))
+	}
 	together(cmd)
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
@@ -150,12 +155,12 @@ func writeOverlay(dir, file, text string) (string, error) {
 
 // pattern is a check for go test -run: the test exactly, of its parts those that begin so.
 func pattern(check string) string {
-	test, part, ok := strings.Cut(check, "/")
-	p := "^" + regexp.QuoteMeta(test) + "$"
-	if ok {
-		p += "/^" + regexp.QuoteMeta(strings.ReplaceAll(part, " ", "_"))
+	parts := strings.Split(strings.ReplaceAll(check, " ", "_"), "/")
+	for n, part := range parts {
+		parts[n] = "^" + regexp.QuoteMeta(part)
 	}
-	return p
+	parts[0] += "$"
+	return strings.Join(parts, "/")
 }
 
 // ran and failed report whether go test says of a check that it passed, or failed. One that ends the whole process, by a

@@ -33,10 +33,10 @@
 // on a single server, because it tells of consumers and of stored messages on one connection in their order; in a
 // cluster, a group counts once the news of it has arrived. Receipt.Position is the stream's sequence.
 //
-// Many goroutines that send to one channel share fsyncs: while one group of messages is being stored, the next one
-// gathers, and goes as one atomic batch if that is cheaper. One duplicate makes the server refuse a whole batch; nothing
-// of it is stored then, so its members are sent singly, each with its own outcome. What this Broker sends again because it
-// does not know its outcome is never in a batch.
+// Many goroutines that send to one channel share fsyncs: from 20 messages at once on, one group of them is being stored
+// while the next one gathers, and goes as one atomic batch; fewer are sent as they come. One duplicate makes the server
+// refuse a whole batch; nothing of it is stored then, so its members are sent singly, each with its own outcome. What this
+// Broker sends again because it does not know its outcome is never in a batch, and nothing is on its way beside it.
 //
 // An account that has a limit, as that of an embedded server always has, is filled up to a sixteenth of it, or 16 MiB if
 // that is less: the signs of life below need room, too. What does not fit is ErrNotSent and [transport.ResourceExhausted],
@@ -71,7 +71,8 @@
 // A new owner begins behind the acknowledgement floor, if anything was on its way to the one before: what is behind
 // the floor and was handled, comes again if it is still stored, which on a Stream it is, on a Topic as long as other
 // groups have it to do, and on a Queue if that was in the last seconds of an owner that could not end in order. An owner
-// drops what it has already settled, and acknowledges nothing else unseen.
+// drops what it has already settled, and acknowledges nothing else unseen. A process that is killed has not acknowledged
+// what it handled in its last 5 ms.
 //
 // A server that was killed has forgotten some tenths of a second of acknowledgements on Queues and Streams: what they were
 // for comes again. What waits on an unordered Queue to be delivered again, because its receiver has died or has given it

@@ -22,7 +22,7 @@ type doubt struct{ stream, id string }
 
 // note remembers a message for as long as the server remembers it, at least: after that, it takes it for another one.
 func (d *doubts) note(stream string, i *item) {
-	if i.id == "" { // one that waits for its NotBefore; those go alone anyway
+	if i.id == "" { // one that waits for its NotBefore; those are never in a batch
 		return
 	}
 	d.mu.Lock()

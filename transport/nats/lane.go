@@ -14,19 +14,21 @@ import (
 	"github.com/parley-io/parley/transport"
 )
 
-// lane is what goes to one stream. One group of messages is on its way at a time; what comes meanwhile gathers and
-// is the next group: as one atomic batch, which costs the server about eight synced writes whatever its size, or
-// singly, which costs one each. What may be a repetition is never in a batch. Who adds to an idle lane launches, and then
-// the answers do.
+// lane is what goes to one stream. Few messages are written as they come. When there are enough for an atomic batch, which
+// costs the server about eight synced writes whatever its size, one group is on its way at a time, and what comes meanwhile
+// gathers and is the next. What may be a repetition is never in a batch, and nothing is beside it on its way. Who adds to
+// an idle lane launches, and then the answers do.
 type lane struct {
 	b       *Broker
 	stream  string
 	channel transport.Channel // zero: this Broker has not declared it, only the mover uses it
 	single  bool              // no batches: a schedule replaces another, which batches do not expect
 
-	mu     sync.Mutex
-	queue  []*item
-	flying int // answers that are waited for
+	mu      sync.Mutex
+	queue   []*item
+	pumping bool // somebody launches
+	flying  int  // answers that are waited for
+	barred  bool // nothing is launched before the last of them
 	// After a batch, those whose messages were in it send again, and they should come into the next batch beside those
 	// who wait already: else two halves take turns, and each pays for a batch of its own.
 	expected int         // how many the queue shall gather before it is launched; 0 = none
@@ -67,8 +69,11 @@ func (l *lane) add(items []*item) {
 	}
 	l.mu.Lock()
 	l.queue = append(l.queue, items...)
+	idle := !l.pumping && !l.waits()
 	l.mu.Unlock()
-	l.b.users.Go(l.pump) // the connection may keep who writes waiting longer than the caller wants to
+	if idle {
+		l.b.users.Go(l.pump) // the connection may keep who writes waiting longer than the caller wants to
+	}
 }
 
 // withdraw takes back what has not been written yet. Others of the items are on their way or have landed.
@@ -97,26 +102,40 @@ func (l *lane) gathered() {
 	}
 }
 
-// pump launches the next group if none is on its way.
+// pump launches what may go now. One does that at a time, so that all is written in the order of the queue.
 func (l *lane) pump() {
-	for {
-		l.mu.Lock()
-		group := l.next()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pumping { // and looks again
+		return
+	}
+	l.pumping = true
+	for group := l.next(); group != nil; group = l.next() {
 		l.mu.Unlock()
-		if group == nil {
-			return
-		}
 		if l.singly(group) {
 			l.launchSingly(group)
 		} else {
 			l.launchBatch(group)
 		}
+		l.mu.Lock()
 	}
+	l.pumping = false
 }
 
-// next takes a group from the queue and counts the answers that it will get. l.mu is held.
+// waits reports whether the queue is to wait for the last answer to what is on its way, and if so, it does until then.
+// l.mu is held.
+func (l *lane) waits() bool {
+	if l.flying == 0 || len(l.queue) == 0 {
+		return false
+	}
+	batch := !l.single && l.flying+len(l.queue) >= minBatch // it will be one, once their senders send again
+	l.barred = l.barred || batch || l.queue[0].repeated
+	return l.barred
+}
+
+// next takes a group from the queue, if one may go, and counts the answers that it will get. l.mu is held.
 func (l *lane) next() []*item {
-	if l.flying > 0 || len(l.queue) == 0 {
+	if len(l.queue) == 0 || l.waits() {
 		return nil
 	}
 	if len(l.queue) < l.expected {
@@ -133,9 +152,11 @@ func (l *lane) next() []*item {
 	}
 	group := slices.Clone(l.queue[:n])
 	l.queue = slices.Delete(l.queue, 0, n)
-	l.flying = 1
 	if l.singly(group) {
-		l.flying = n
+		l.flying += n
+		l.barred = group[0].repeated
+	} else {
+		l.flying, l.barred = 1, true
 	}
 	return group
 }
@@ -192,6 +213,9 @@ func (l *lane) land(f *flight, c confirmation, err error) {
 		return
 	}
 	if c.Error != nil && c.Error.ErrCode == codeInProcess && time.Since(f.begun) < answerLimit {
+		l.mu.Lock()
+		l.barred = true
+		l.mu.Unlock()
 		time.AfterFunc(inProcess, func() { // asks again what became of its twin, which came before all that follows
 			l.launchOne(f)
 			l.pump() // if it could not be written
