@@ -119,8 +119,8 @@ func malformed(t *task) bool {
 
 // handle runs the handler under its deadline.
 func (c *Consumer) handle(t *task) error {
-	ctx, cancel := context.WithTimeoutCause(t.hold.ctx, c.subscription.Timeout, c.overdue)
-	defer cancel()
+	ctx := &deadline{Context: t.hold.ctx, at: t.began.Add(c.subscription.Timeout), cause: c.overdue}
+	defer ctx.end()
 	e := t.delivery.Envelope
 	if e.Attempt != t.attempt { // it was tried here before
 		again := *e
