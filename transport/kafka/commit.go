@@ -12,16 +12,21 @@ import (
 
 const (
 	commitLimit  = 5 * time.Second
-	minCommitGap = 10 * time.Millisecond
+	minCommitGap = 50 * time.Millisecond
 	maxCommitGap = 200 * time.Millisecond
 )
 
-// keepCommitting commits what is settled: at once, and then again after a pause of four times what that took, so that
-// a cluster that has much to do is asked less often.
+// keepCommitting commits what is settled a moment after the first of it: the cluster writes each commit to its disk. The
+// moment is four times what the last commit took, so that a cluster that has much to do is asked less often.
 func (r *receiver) keepCommitting(ctx context.Context) {
-	for {
+	for gap := minCommitGap; ; {
 		select {
 		case <-r.dirty:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(gap):
 		case <-ctx.Done():
 			return
 		}
@@ -31,11 +36,7 @@ func (r *receiver) keepCommitting(ctx context.Context) {
 			poke(r.dirty)
 		}
 		cancel()
-		select {
-		case <-time.After(min(max(4*time.Since(begin), minCommitGap), maxCommitGap)):
-		case <-ctx.Done():
-			return
-		}
+		gap = min(max(4*time.Since(begin), minCommitGap), maxCommitGap)
 	}
 }
 

@@ -50,7 +50,7 @@
 // to the oldest message that is not settled, with what is settled behind it in the commit's metadata, and only as the
 // member that settled it. A partition that passes to another is handed over: its deliveries are told to yield, what
 // runs is waited for up to [transport.HandOver], its mark is committed; then the group goes on. After a crash, what
-// was not committed, a few milliseconds of settled messages, is delivered again. [transport.Delivery.Valid] is false
+// was not committed, what was settled in the last 50 to 200 ms, is delivered again. [transport.Delivery.Valid] is false
 // once the last confirmed heartbeat is older than [Lease], and nothing is handed out then: the cluster gives what is
 // stored to whoever asks. Who was expelled learns of it from the next heartbeat, a second later, and then Revoked is
 // closed. Fence is the generation of the group when the partition came: each owner's is higher than the one's before it,
