@@ -42,6 +42,9 @@ func TestARunTriesWhatWasChosenOfEachSuiteAndTellsItsProgress(t *testing.T) {
 	if want := (conform.Counts{Passed: 3, Declared: 1}); r.Counts != want || r.Failed() || r.Stopped != "" {
 		t.Errorf("got %+v, failed %v, stopped %q; want %+v and neither", r.Counts, r.Failed(), r.Stopped, want)
 	}
+	if r, err := conform.Run(t.Context(), conform.Options{URL: "mem://", Checks: []int{32}}); err != nil || r.Counts != (conform.Counts{Passed: 1, Declared: 1}) {
+		t.Errorf("check 32 of both suites = %v, %v; want that of the broker declared, and that of delivery passed", r, err)
+	}
 	if r.Features.Survives != "nothing" || r.Features.MaxBytes != transport.DefaultMaxBody {
 		t.Errorf("got features %+v; want those of mem", r.Features)
 	}
