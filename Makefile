@@ -32,6 +32,7 @@ check: lint ## everything static
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(SERVERLESS) >/dev/null
 
 test: ## everything that runs, on real brokers; those that no PARLEY_TEST_… names are installed and started
+	$(GO) test ./delivery/simulate -run TestNoScheduleBreaksAPromise -args -first 2000 -n 18000
 	$(SERVERS) exec -- sh -ec '$(GO) test -race -shuffle=on -timeout 20m ./... && cd bench && $(GO) test -timeout 20m ./... && cd ../interop && $(GO) test ./...'
 
 services: ## real brokers that are left running: eval "$$(make -s services)"

@@ -42,7 +42,7 @@ var mutants = []mutant{
 		file:   "delivery/queue.go",
 		before: "out = t.lane.behind.take(out, func(x *task) bool { return x.delivery.Yield == t.delivery.Yield })\n\tq.follow(t)",
 		after:  "q.follow(t)",
-		dir:    "delivery/simulate", check: "TestNoScheduleBreaksAPromise",
+		dir:    "delivery", check: "TestWhatIsGivenBackTakesAlongWhatIsBehindIt",
 	},
 	{
 		name: "revoked-unheard", defect: "a handler is not told that another instance has its partition",
@@ -132,9 +132,24 @@ var mutants = []mutant{
 		dir: "transport/nats", check: "TestTheRepetitionOfAnUnknownOutcomeIsNeverInABatchWithStrangers",
 	},
 	{
+		name: "nats-written-in-any-order", defect: "what was added later may be written earlier",
+		file: "transport/nats/lane.go", before: "\tif l.pumping { // and looks again\n", after: "\tif l.pumping && l.flying < 0 {\n",
+		dir: "transport/nats", check: "TestWhatIsAddedIsWrittenInItsOrder",
+	},
+	{
 		name: "nats-gives-up", defect: "two refusals of a password end the connection for good",
 		file: "transport/nats/connect.go", before: "\t\tnatsio.IgnoreAuthErrorAbort(), // a password may be changed on both sides\n", after: "",
 		dir: "transport/nats", check: "TestAPasswordIsAskedForAgainUntilItIsRight",
+	},
+	{
+		name: "nats-half-open-for-minutes", defect: "a connection that went silent is taken for a good one",
+		file: "transport/nats/connect.go", before: "natsio.PingInterval(5 * time.Second)", after: "natsio.PingInterval(2 * time.Minute)",
+		dir: "transport/transporttest", check: "TestEmbeddedNATSOverLoopbackKeepsThePromisesOfABroker/beside each other/36",
+	},
+	{
+		name: "nats-send-outlives-its-context", defect: "a send over a bad network does not end with its context",
+		file: "transport/nats/send.go", before: "\tcase <-ctx.Done():\n\t\tc.abandon(parts, context.Cause(ctx))\n", after: "",
+		dir: "transport/transporttest", check: "TestEmbeddedNATSOverLoopbackKeepsThePromisesOfABroker/beside each other/37",
 	},
 	{
 		name: "kafka-hands-out-without-lease", defect: "a thawed process handles what its successor has",
