@@ -180,7 +180,8 @@ func (n *notes) trouble(i *instance, what string, long time.Duration) {
 func (n *notes) standStill(who *instance, long time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.standstills = append(n.standstills, standstill{who, time.Now(), time.Now().Add(long)})
+	now := time.Now()
+	n.standstills = append(n.standstills, standstill{who, now, now.Add(long)})
 }
 
 func (n *notes) troubled(i *instance) bool {

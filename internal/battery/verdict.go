@@ -72,7 +72,7 @@ func (b *book) judgeEntries(l *lane, j *judged) {
 	}
 }
 
-// judgeTimes looks for messages that were begun before their time, and how late the others were begun first.
+// judgeTimes notes messages that were begun before their time, and how late each was when it was first begun.
 func (b *book) judgeTimes(l *lane, j *judged) {
 	seen := make(map[int]bool)
 	for _, x := range l.starts {

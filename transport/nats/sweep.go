@@ -234,7 +234,7 @@ func (s *sweep) remove(ctx context.Context, created time.Time, l *litter) error 
 	}
 	floor := c.CachedInfo().AckFloor.Stream
 	for subject, seq := range l.newest {
-		if seq > floor && floor == l.floor {
+		if seq > floor && floor == l.floor { // all up to there is removed
 			continue
 		}
 		if s.b.epoch.Load() != epoch {

@@ -14,25 +14,28 @@ import (
 
 // swept is an unordered Queue with one group that receives nothing by itself, for a sweep that is played by hand.
 type swept struct {
-	t *testing.T
-	b *Broker
-	c transport.Channel
+	t     *testing.T
+	b     *Broker
+	c     transport.Channel
+	info  *jetstream.StreamInfo // of the stream that sweep has begun with
+	sweep *sweep
 }
 
 const sweptSubject = "parley.a_b.0"
 
-func newSwept(t *testing.T) *swept {
+// newSwept begins with n messages.
+func newSwept(t *testing.T, n int) *swept {
 	t.Helper()
-	s, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Close(context.Background()); err != nil {
+		if err := server.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	b, err := Open(t.Context(), Options{InProcess: s, Token: s.Token()})
+	b, err := Open(t.Context(), Options{InProcess: server, Token: server.Token()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +44,10 @@ func newSwept(t *testing.T) *swept {
 			t.Error(err)
 		}
 	})
-	return &swept{t: t, b: b, c: transport.Channel{Address: "a.b", Pattern: transport.Queue}}
+	s := &swept{t: t, b: b, c: transport.Channel{Address: "a.b", Pattern: transport.Queue}}
+	s.info, s.sweep = s.create(n), newSweep(b, s.c, queueGroup, 0)
+	s.sweep.begin(s.info)
+	return s
 }
 
 // create makes the stream with n messages, and the group.
@@ -63,10 +69,10 @@ func (s *swept) create(n int) *jetstream.StreamInfo {
 }
 
 // note has the sweep hear of a message that was handled.
-func (s *swept) note(sweep *sweep, info *jetstream.StreamInfo, sequence uint64) {
-	sweep.note(&entry{
+func (s *swept) note(sequence uint64) {
+	s.sweep.note(&entry{
 		msg:  &natsio.Msg{Subject: sweptSubject},
-		meta: &natsio.MsgMetadata{Sequence: natsio.SequencePair{Stream: sequence}}, created: info.Created,
+		meta: &natsio.MsgMetadata{Sequence: natsio.SequencePair{Stream: sequence}}, created: s.info.Created,
 	})
 }
 
@@ -103,16 +109,13 @@ func (s *swept) keeps(want uint64) {
 // those of other messages.
 func TestASweepLeavesAnotherStreamAlone(t *testing.T) {
 	t.Parallel()
-	s := newSwept(t)
-	info := s.create(1)
-	sweep := newSweep(s.b, s.c, queueGroup, 0)
-	sweep.begin(info)
-	s.note(sweep, info, 1)
-	if err := s.b.js.DeleteStream(t.Context(), info.Config.Name); err != nil {
+	s := newSwept(t, 1)
+	s.note(1)
+	if err := s.b.js.DeleteStream(t.Context(), s.info.Config.Name); err != nil {
 		t.Fatal(err)
 	}
 	s.create(1)
-	if err := sweep.round(t.Context(), true); !errors.Is(err, errReplaced) {
+	if err := s.sweep.round(t.Context(), true); !errors.Is(err, errReplaced) {
 		t.Errorf("round = %v; want %v", err, errReplaced)
 	}
 	s.keeps(1)
@@ -122,29 +125,26 @@ func TestASweepLeavesAnotherStreamAlone(t *testing.T) {
 // of everything.
 func TestASweepPurgesNothingUpToAFloorThatWentBack(t *testing.T) {
 	t.Parallel()
-	s := newSwept(t)
-	info := s.create(4)
-	sweep := newSweep(s.b, s.c, queueGroup, 0)
-	sweep.begin(info)
+	s := newSwept(t, 4)
 	round := func() {
 		t.Helper()
-		if err := sweep.round(t.Context(), false); err != nil {
+		if err := s.sweep.round(t.Context(), false); err != nil {
 			t.Fatalf("round = %v; want nil", err)
 		}
 	}
 	s.acknowledge(2)
-	s.note(sweep, info, 1)
-	s.note(sweep, info, 2)
+	s.note(1)
+	s.note(2)
 	round()
 	s.keeps(2)
-	asked, err := s.b.nc.SubscribeSync("$JS.API.STREAM.PURGE." + info.Config.Name)
+	asked, err := s.b.nc.SubscribeSync("$JS.API.STREAM.PURGE." + s.info.Config.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.b.js.ResetConsumerToSequence(t.Context(), info.Config.Name, queueGroup, 1); err != nil {
+	if _, err := s.b.js.ResetConsumerToSequence(t.Context(), s.info.Config.Name, queueGroup, 1); err != nil {
 		t.Fatal(err)
 	}
-	s.note(sweep, info, 3) // its acknowledgement came too late
+	s.note(3) // its acknowledgement came too late
 	round()
 	s.keeps(2)
 	if n, _, err := asked.Pending(); n != 0 || err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/parley-io/parley/transport/transporttest"
 )
 
-// keeps waits until a stream has as many messages as it should.
-func keeps(t *testing.T, js jetstream.JetStream, stream string, want uint64) {
+// becomes waits until holds says that a stream is as it should be; got is what the failure tells else.
+func becomes(t *testing.T, js jetstream.JetStream, stream string, holds func(jetstream.Stream) (ok bool, got string)) {
 	t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -25,24 +25,27 @@ func keeps(t *testing.T, js jetstream.JetStream, stream string, want uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.CachedInfo().State.Msgs; got == want {
+		if ok, got := holds(s); ok {
 			return
 		} else if time.Since(begin) > time.Minute {
-			t.Fatalf("%s keeps %d messages; want %d", stream, got, want)
+			t.Fatalf("%s %s", stream, got)
 		}
 	}
+}
+
+// keeps waits until a stream has as many messages as it should.
+func keeps(t *testing.T, js jetstream.JetStream, stream string, want uint64) {
+	t.Helper()
+	becomes(t, js, stream, func(s jetstream.Stream) (bool, string) {
+		got := s.CachedInfo().State.Msgs
+		return got == want, fmt.Sprintf("keeps %d messages; want %d", got, want)
+	})
 }
 
 // acknowledged waits until some consumer of a stream has nothing on its way, and its floor is at n.
 func acknowledged(t *testing.T, js jetstream.JetStream, stream string, n uint64) {
 	t.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for begin := time.Now(); ; <-look.C {
-		s, err := js.Stream(t.Context(), stream)
-		if err != nil {
-			t.Fatal(err)
-		}
+	becomes(t, js, stream, func(s jetstream.Stream) (bool, string) {
 		found, all := false, s.ListConsumers(t.Context())
 		for c := range all.Info() {
 			found = found || c.AckFloor.Stream == n && c.NumAckPending == 0
@@ -50,13 +53,8 @@ func acknowledged(t *testing.T, js jetstream.JetStream, stream string, n uint64)
 		if err := all.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if found {
-			return
-		}
-		if time.Since(begin) > time.Minute {
-			t.Fatalf("no consumer of %s has acknowledged up to %d", stream, n)
-		}
-	}
+		return found, fmt.Sprintf("has no consumer that has acknowledged up to %d", n)
+	})
 }
 
 // hold receives n messages, settles all but every tenth, and returns the rest, by the order of their ids.

@@ -52,28 +52,20 @@ func (s *Scene) longHandler(ctx context.Context, route transport.Route, brokers 
 	route.Credit = transport.NewCredit(long + 2) // less than comes at once, so that it is more than one takes
 	for i, b := range brokers {
 		s.receive(ctx, b, route, func(d *transport.Delivery) {
-			switch source, _ := cut(d.Envelope.ID); source {
-			case "long":
+			if source, _ := cut(d.Envelope.ID); source == "long" {
 				held.take(d)
-			case "early":
-				s.Go(func() {
-					time.Sleep(time.Millisecond) // a handler's work
-					parts[i].Add(1)
-					log.take(group)(d)
-				})
-			default:
-				log.take(group)(d)
+				return
 			}
+			s.Go(func() {
+				time.Sleep(time.Millisecond) // a handler's work
+				parts[i].Add(1)
+				log.take(group)(d)
+			})
 		})
 	}
 	c, b := route.Channel, brokers[0]
-	for n := 0; idle() && ctx.Err() == nil; {
-		var batch []*transport.Envelope
-		for range 2 * (long + 2) {
-			batch = append(batch, message(c, "early", fmt.Sprintf("k%d", n%8), n))
-			n++
-		}
-		log.mustSend(ctx, s, b, batch...)
+	for n := 0; idle() && ctx.Err() == nil; n++ {
+		log.mustSend(ctx, s, b, messages(c, fmt.Sprintf("early-%d", n), 8, 2*(long+2))...)
 		time.Sleep(20 * time.Millisecond)
 	}
 	began := time.Now()
