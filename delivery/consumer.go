@@ -39,6 +39,7 @@ type Consumer struct {
 	paused  bool
 	because string
 	kill    killSwitch
+	pace    pace
 	told    flowState // what Subscription.Changed was called for last
 
 	concurrency int
@@ -226,6 +227,9 @@ func (c *Consumer) settle(t *task, o transport.Outcome) {
 	c.counts.inFlight.Add(-1)
 	t.delivery.Settle(o)
 	t.hold.leave()
+	if o == transport.Done {
+		c.keepPace()
+	}
 }
 
 // giveBack returns t to the broker, and with it those of its key that came after it.

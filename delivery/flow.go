@@ -51,7 +51,7 @@ func (c *Consumer) Concurrency() int {
 // flow makes broker and queue do what is wanted now, and tells of a change. c.mu is held.
 func (c *Consumer) flow() {
 	now := c.state()
-	credit, permits := creditFor(c.concurrency), 0
+	credit, permits := c.pace.now(creditFor(c.concurrency)), 0
 	if now.paused {
 		credit = 0
 	}

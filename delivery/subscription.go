@@ -165,6 +165,6 @@ func (s *Subscription) ordered(e *transport.Envelope) bool {
 	return s.Channel.Partitions > 0 && e.Key != ""
 }
 
-// creditFor is how many unsettled deliveries a concurrency allows: enough to keep the handlers busy while outcomes are
-// confirmed.
+// creditFor is how many unsettled deliveries a concurrency allows at least: enough to keep the handlers busy while outcomes
+// are confirmed. See pace for more.
 func creditFor(concurrency int) int { return max(64, 8*concurrency) }
