@@ -48,28 +48,31 @@ func (n names) subject(c transport.Channel, e *transport.Envelope) string {
 func (n names) subjects(c transport.Channel) (subjects []string) {
 	for p := range max(c.Partitions, 1) {
 		one := n.place(c, p)
-		subjects = append(subjects, one, one+".g.*")
+		subjects = append(subjects, one)
+		if c.Pattern != transport.Queue {
+			subjects = append(subjects, one+".g.*")
+		}
 	}
 	return subjects
 }
 
-// filters are the subjects that a group gets; "" = a reader.
+// filters are the subjects that a group gets; "" = a reader, none = all of the stream, which costs the server least.
 func (n names) filters(c transport.Channel, group string) []string {
-	all := []string{n.root(c.Address) + ".*", n.root(c.Address) + ".*.g.*"}
-	switch {
-	case c.Pattern == transport.Queue:
-		return all
-	case group == "":
-		return all[:1]
+	if c.Pattern == transport.Queue {
+		return nil
 	}
-	return []string{all[0], n.root(c.Address) + ".*.g." + group}
+	all := []string{n.root(c.Address) + ".*"}
+	if group != "" {
+		all = append(all, n.root(c.Address)+".*.g."+group)
+	}
+	return all
 }
 
 // partitionFilters are those of the subjects of filters that belong to one partition.
 func (n names) partitionFilters(c transport.Channel, group string, partition int) []string {
 	one := n.place(c, partition)
 	if c.Pattern == transport.Queue {
-		return []string{one, one + ".g.*"}
+		return []string{one}
 	}
 	return []string{one, one + ".g." + group}
 }

@@ -33,7 +33,7 @@ func (b *Broker) Backlog(ctx context.Context, c transport.Channel, group string)
 				continue
 			}
 			waiting += n
-			first, err := oldestAfter(ctx, s, i.AckFloor.Stream, i.Config.FilterSubjects)
+			first, err := oldestAfter(ctx, s, i.AckFloor.Stream, filtersOf(i.Config))
 			if err != nil {
 				return err
 			}
@@ -46,8 +46,19 @@ func (b *Broker) Backlog(ctx context.Context, c transport.Channel, group string)
 	return waiting, oldest, err
 }
 
-// oldestAfter is when the first message behind a sequence was stored.
+// filtersOf are the subjects that a consumer gets; none = all.
+func filtersOf(c jetstream.ConsumerConfig) []string {
+	if c.FilterSubject != "" {
+		return []string{c.FilterSubject}
+	}
+	return c.FilterSubjects
+}
+
+// oldestAfter is when the first message behind a sequence was stored. No filters mean every subject.
 func oldestAfter(ctx context.Context, s jetstream.Stream, sequence uint64, filters []string) (oldest time.Time, err error) {
+	if len(filters) == 0 {
+		filters = []string{">"}
+	}
 	for _, f := range filters {
 		m, err := s.GetMsg(ctx, sequence+1, jetstream.WithGetMsgSubject(f))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -23,6 +23,7 @@ type sweep struct {
 	stream   string
 	consumer string
 	subject  string     // of what comes from Brokers
+	whole    bool       // the stream has no partitions: the server drops whole files then, and looks into one
 	refused  chan error // capacity 1: that we may not remove anything
 
 	mu      sync.Mutex
@@ -62,7 +63,7 @@ func newSweep(b *Broker, c transport.Channel, consumer string, partition int) *s
 	}
 	return &sweep{
 		b: b, stream: b.names.stream(c.Address), consumer: consumer, subject: b.names.place(c, partition),
-		refused: make(chan error, 1),
+		whole: c.Partitions == 0, refused: make(chan error, 1),
 	}
 }
 
@@ -243,8 +244,11 @@ func (s *sweep) remove(ctx context.Context, created time.Time, l *litter) error 
 		// A purge of nothing would delay what waits to be delivered again, too; and up to 0, where a floor begins and may go
 		// back to, the first servers of 2.14 purge everything.
 		if stream.CachedInfo().State.FirstSeq <= floor {
-			err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(floor+1))
-			if err != nil {
+			up := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSequence(floor + 1)}
+			if !s.whole {
+				up = append(up, jetstream.WithPurgeSubject(subject))
+			}
+			if err := stream.Purge(ctx, up...); err != nil {
 				return err
 			}
 		}
