@@ -109,7 +109,8 @@ func (r *receiver) attach(s *session, l *lane, now time.Time) error {
 
 // begin begins a lane's tenure.
 func (r *receiver) begin(l *lane, y *stay, prefetch int) {
-	l.tenure = &tenure{stay: y, lane: l, prefetch: prefetch, came: time.Now()}
+	now := time.Now()
+	l.tenure = &tenure{stay: y, lane: l, prefetch: prefetch, began: now, came: now}
 	if l.partition >= 0 {
 		l.tenure.yield, l.tenure.revoked = make(chan struct{}), make(chan struct{})
 	}
@@ -118,6 +119,9 @@ func (r *receiver) begin(l *lane, y *stay, prefetch int) {
 const (
 	minPrefetch = 32      // of a partition, whatever the credit: it may grow, and a partition's prefetch cannot
 	maxPrefetch = 1 << 15 // of AMQP's 65,535
+	// A consumer gets a larger prefetch after this time, or at once where it is so many times as large.
+	raiseAfter = time.Second
+	muchMore   = 8
 )
 
 // prefetch is how many messages may be in a lane: all of credit where there is one, else twice its part, as partitions
@@ -132,13 +136,15 @@ func (r *receiver) prefetch() int {
 
 // refit gives an unordered queue's consumer another prefetch when the credit has changed, and none when it is 0: others
 // may have what would wait here. The server does not change that of a consumer, so it gets a new one; what is out stays.
-// Partitions keep theirs: to stop consuming would hand them over beside what runs.
+// Partitions keep theirs: to stop consuming would hand them over beside what runs. A credit that follows the pace of the
+// handlers rises by steps, and not each is worth a new consumer.
 func (r *receiver) refit() {
 	if r.streams || r.lanes[0].partition >= 0 || r.lanes[0].tenure == nil {
 		return
 	}
 	l := r.lanes[0]
-	if t := l.tenure; t.prefetch != r.prefetch() {
+	t, want := l.tenure, r.prefetch()
+	if want < t.prefetch || want > muchMore*t.prefetch || want > t.prefetch && time.Since(t.began) > raiseAfter {
 		r.retire(t)
 		l.again = time.Time{}
 		r.kick() // to begin the next one

@@ -55,7 +55,8 @@ type tenure struct {
 	leaving   bool
 	patience  time.Time // while leaving: until when what runs is waited for; zero = for ever
 	lag       time.Time // since when something is handled and no acknowledgement was sent; zero = nothing is
-	came      time.Time // when the last message came
+	began     time.Time
+	came      time.Time // when the last message came, or it began
 	asked     bool      // since then the server was asked whether that is all
 }
 
