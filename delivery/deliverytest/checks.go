@@ -68,9 +68,10 @@ func panics(ctx context.Context, s *transporttest.Scene, site transporttest.Site
 
 func poison(ctx context.Context, s *transporttest.Scene, site transporttest.Site) {
 	g := newStage(ctx, s, site)
+	retries := delivery.Retries{Set: true, Immediate: 1, Delays: []time.Duration{2 * time.Second, 2 * time.Second}} // time for the others
 	for _, partitions := range []int{0, 3} {
 		c := g.channel(transport.Queue, partitions)
-		consumer := g.consume(ctx, delivery.Subscription{Channel: c, Concurrency: 4, Retries: quick(),
+		consumer := g.consume(ctx, delivery.Subscription{Channel: c, Concurrency: 4, Retries: retries,
 			Handle: func(_ context.Context, e *transport.Envelope) error {
 				if strings.HasPrefix(e.ID, "poison") {
 					return errDeclined
@@ -95,13 +96,13 @@ func poison(ctx context.Context, s *transporttest.Scene, site transporttest.Site
 		}
 		for _, e := range poisons {
 			d := g.buried(ctx, c.Address, e.ID, 1)
-			g.deadLetter(d, e, quick().Attempts(), began)
+			g.deadLetter(d, e, retries.Attempts(), began)
 		}
 		consumer.stop(ctx)
 		for _, e := range slices.Concat(poisons, others) {
 			want := 1
 			if strings.HasPrefix(e.ID, "poison") {
-				want = quick().Attempts()
+				want = retries.Attempts()
 			}
 			if got := len(g.triesOf(c.Address, e.ID)); got != want {
 				g.Errorf("message %s: got %d attempts; want exactly %d", e.ID, got, want)
@@ -218,7 +219,7 @@ func (g *stage) onTime(what string, tries []try, delays []time.Duration, back ti
 	}
 	for i, want := range delays {
 		last, next := tries[i].at, tries[i+1].at
-		slack := max(want/5, time.Second)
+		slack := max(want/5, 2*time.Second)
 		latest := last.Add(want + slack)
 		if resumed := back.Add(resume); last.Before(back) && latest.Before(resumed) {
 			latest = resumed

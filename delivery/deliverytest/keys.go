@@ -111,14 +111,15 @@ func dependencyDown(ctx context.Context, s *transporttest.Scene, site transportt
 	g := newStage(ctx, s, site)
 	c := g.channel(transport.Queue, 0)
 	var mu sync.Mutex
-	isDown := true
+	isDown, done := true, make(map[string]bool)
 	retries := delivery.Retries{Set: true, Immediate: 1, Delays: []time.Duration{5 * time.Second, 5 * time.Second}}
-	consumer := g.consume(ctx, delivery.Subscription{Channel: c, Concurrency: 8, Retries: retries, Handle: func(context.Context, *transport.Envelope) error {
+	consumer := g.consume(ctx, delivery.Subscription{Channel: c, Concurrency: 8, Retries: retries, Handle: func(_ context.Context, e *transport.Envelope) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if isDown {
 			return delivery.DependencyDown(errors.New("the card network is gone"))
 		}
+		done[e.ID] = true
 		return nil
 	}})
 	var sent []*transport.Envelope
@@ -137,7 +138,7 @@ func dependencyDown(ctx context.Context, s *transporttest.Scene, site transportt
 	mu.Unlock()
 	g.until(ctx, "the handling of all", func() bool { return consumer.Status().Handled >= int64(len(sent)) })
 	consumer.stop(ctx)
-	if s := consumer.Status(); s.Dead > 0 || s.Handled != int64(len(sent)) {
-		g.Errorf("at the end: got %+v; want all %d handled, no dead letter", s, len(sent))
+	if s := consumer.Status(); s.Dead > 0 || s.Handled != int64(len(sent)) || len(done) != len(sent) {
+		g.Errorf("at the end: got %+v, of %d messages; want all %d handled once, no dead letter", s, len(done), len(sent))
 	}
 }

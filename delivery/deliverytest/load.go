@@ -126,7 +126,11 @@ func steered(ctx context.Context, s *transporttest.Scene, site transporttest.Sit
 	people.open()
 	g.until(ctx, "all of them", func() bool { return consumer.Status().Handled >= n })
 	consumer.stop(ctx)
-	if s := consumer.Status(); s.Handled != n || s.Failed != 0 {
-		g.Errorf("at the end: got %+v; want all %d handled once", s, n)
+	ids := make(map[string]bool)
+	for _, t := range g.triesOf(c.Address, "") {
+		ids[t.id] = true
+	}
+	if s := consumer.Status(); s.Handled != n || s.Failed != 0 || len(ids) != n {
+		g.Errorf("at the end: got %+v, of %d messages; want all %d handled once", s, len(ids), n)
 	}
 }

@@ -30,7 +30,7 @@ func Promises() transporttest.Suite[transporttest.Site] {
 			"A redrive under the old identity is swallowed by the broker, and under a new id nobody can follow it."),
 			Try: redrive},
 		{Rule: rule(20, "retries keep their schedule",
-			"Delayed attempts come when they are due, within a fifth or a second, also when consumer and broker are restarted meanwhile, and attempts go on where they were.",
+			"Delayed attempts come when they are due, within a fifth or two seconds, also when consumer and broker are restarted meanwhile, and attempts go on where they were.",
 			"Schedules that live in a process die with it: the message comes at once, never, or begins anew."),
 			Try: schedule},
 		{Rule: rule(21, "a scheduled message keeps its time",

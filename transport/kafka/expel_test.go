@@ -157,6 +157,15 @@ func unheard(t *testing.T, s *servers.Server) {
 	for range each {
 		take(x.Next())
 	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // a commit must not be held up
+		n, _, err := second.Backlog(t.Context(), c, "")
+		if n == 0 && err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Backlog = %d, %v; want 0 once everything is settled", n, err)
+		}
+	}
 	release := f.hush()
 	t.Cleanup(release)
 	y := transporttest.StartReceiving(t, second, transport.Route{Channel: c}) // ready once the first is expelled

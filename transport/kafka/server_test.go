@@ -85,8 +85,7 @@ func sweeping(t *testing.T, s *servers.Server) {
 	for range 6 {
 		slow.Next().Settle(transport.Return) // it stays
 	}
-	slow.Cancel()
-	<-slow.Ended
+	slow.Drop()
 	var stranger kadm.Offsets // of a group that is not Parley's
 	stranger.AddOffset(prefix+"."+shared.Address, 0, 2, -1)
 	if err := admin.CommitAllOffsets(t.Context(), "analytics-"+prefix, stranger); err != nil {

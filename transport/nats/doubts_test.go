@@ -66,7 +66,7 @@ func TestTheRepetitionOfAnUnknownOutcomeIsNeverInABatchWithStrangers(t *testing.
 			close(frozen.thaw)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	e := envelope(c, "")
 	if r := b.Send(ctx, []*transport.Envelope{e})[0]; !errors.Is(r.Err, context.DeadlineExceeded) || errors.Is(r.Err, transport.ErrNotSent) {

@@ -262,7 +262,7 @@ func TestAContextThatIsDoneLeavesTheOutcomeUnknown(t *testing.T) {
 	var once sync.Once
 	thaw := func() { once.Do(func() { close(frozen.thaw) }) }
 	defer thaw()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	flying := envelope(c, "")
 	first := b.Send(ctx, []*transport.Envelope{flying})[0]

@@ -17,7 +17,15 @@ func TestStreamsPositionsAndDelayedMessagesSurviveTheServersDeath(t *testing.T) 
 	mail := transporttest.StartReceiving(t, b, transport.Route{Channel: topic, Group: "mail"})
 	send(t, b, stream, 0, 100)
 	group.Done(100)
-	time.Sleep(time.Second) // longer than positions wait to be stored
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // until the positions are stored
+		n, _, err := b.Backlog(t.Context(), stream, "g")
+		if n == 0 && err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("Backlog = %d, %v; want 0 once everything is settled", n, err)
+		}
+	}
 	for round := range 2 {
 		first := 1000 * (round + 1)
 		send(t, b, stream, first, first+100)

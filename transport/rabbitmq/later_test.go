@@ -191,10 +191,13 @@ func deletedNear(t *testing.T, s *servers.Server) {
 func awayWhenDue(t *testing.T, s *servers.Server) {
 	b, raw := open(t, s.URL), dial(t, s)
 	c := channel(t, b, transport.Queue, 0)
-	due := time.Now().Add(500 * time.Millisecond)
+	due := time.Now().Add(5 * time.Second)
 	later(t, b, c, 1, 2, func(int) time.Time { return due })
 	if _, err := raw.QueueDelete("parley."+c.Address, false, false, false); err != nil {
 		t.Fatal(err)
+	}
+	if !time.Now().Before(due) {
+		t.Fatal("the queue was deleted after the message was due; want it before, else nothing is tried")
 	}
 	time.Sleep(time.Until(due) + 2*time.Second) // so that it has been tried, and the queue is gone
 	other := open(t, s.URL)

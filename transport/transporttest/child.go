@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -50,18 +53,24 @@ func Play(play func(ctx context.Context, role []string) error) {
 // Daemon is a broker in a child process. It says its address on the first line of its standard output once it serves.
 // Not for concurrent use.
 type Daemon struct {
-	Role    []string // the last word is where to listen; after the first start, the address that was said
+	// Role is that of the [Child]. Its last word is where to listen: a host and the port 0, in the place of which the daemon
+	// is told one that is free; after the first start, the address that was said.
+	Role    []string
 	Address string
 	running *exec.Cmd
 }
 
 // Start runs the daemon and returns when it serves. ctx does not end it.
 func (d *Daemon) Start(ctx context.Context) error {
-	role := d.Role
-	if d.Address != "" {
-		role = append(role[:len(role)-1:len(role)-1], d.Address)
+	last := len(d.Role) - 1
+	listen := d.Address
+	if listen == "" {
+		var err error
+		if listen, err = free(ctx, d.Role[last]); err != nil {
+			return err
+		}
 	}
-	cmd := Child(context.WithoutCancel(ctx), role...)
+	cmd := Child(context.WithoutCancel(ctx), append(d.Role[:last:last], listen)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -75,6 +84,30 @@ func (d *Daemon) Start(ctx context.Context) error {
 	}
 	d.running, d.Address = cmd, strings.TrimSpace(said)
 	return nil
+}
+
+// Ports of daemons are below those that Linux (from 32768) and others give to whoever connects to somewhere: who is away
+// for a while must find its own free when it comes back.
+const (
+	firstPort = 10000
+	lastPort  = 17999
+)
+
+// free is address with a port that nobody listens at in the place of 0. Any other address it leaves alone.
+func free(ctx context.Context, address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" {
+		return address, err
+	}
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		address = net.JoinHostPort(host, strconv.Itoa(port))
+		var l net.Listener
+		if l, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err == nil {
+			return address, l.Close()
+		}
+	}
+	return "", err
 }
 
 // Process is the one that runs.

@@ -173,13 +173,18 @@ func forgetfulLeaver(m *mutant) {
 	}
 }
 
-// deaf receives nothing any more once one of the connections has seen that the broker was away.
+// deaf connections receive nothing any more once one of them has seen that the broker was away. Later ones do.
 func deaf() defect {
 	var gone atomic.Bool
 	return func(m *mutant) {
+		if gone.Load() {
+			return
+		}
 		m.declare = func(ctx context.Context, channels []transport.Channel) error {
 			err := m.Broker.Declare(ctx, channels)
-			gone.Store(err != nil)
+			if err != nil {
+				gone.Store(true)
+			}
 			return err
 		}
 		taking(func(d *transport.Delivery, take func(*transport.Delivery)) {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// resume is how soon everything goes on once the broker is back: the 5 s that a driver may wait between two tries to
+	// resume is how soon everything goes on once the broker serves: the 5 s that a driver may wait between two tries to
 	// connect, and as much for what it then does.
 	resume = 10 * time.Second
 	// askLimit is the deadline of whatever is asked of a broker that is away; overrun is what a busy machine may add.
@@ -45,6 +45,7 @@ func brokerAway(ctx context.Context, s *Scene, site Site) {
 	if err := up(ctx); err != nil {
 		s.Fatalf("starting the broker again: %v", err)
 	}
+	s.served(ctx, site)
 	back := time.Now()
 	soon, cancel := context.WithDeadline(ctx, back.Add(resume))
 	defer cancel()
@@ -81,6 +82,22 @@ func (s *Scene) down(ctx context.Context, site Site) (up func(context.Context) e
 		s.Fatalf("ending the broker: %v", err)
 	}
 	return up
+}
+
+// served waits until the broker serves who connects now: what it takes to start is its own time, and not that of those
+// who were connected.
+func (s *Scene) served(ctx context.Context, site Site) {
+	b, err := site.Open(ctx)
+	for err != nil && ctx.Err() == nil {
+		time.Sleep(100 * time.Millisecond)
+		b, err = site.Open(ctx)
+	}
+	b = s.owned(b, err)
+	log, c := newAccount(), transport.Channel{Address: s.Address(), Pattern: transport.Queue}
+	s.declareAgain(ctx, b, c)
+	log.insist(ctx, s, b, message(c, "now", "k", 0))
+	log.drain(ctx, s, b, c)
+	log.verify(s, "", faults{Duplicates: true})
 }
 
 // resumed wants a message stored and handled before soon is over.

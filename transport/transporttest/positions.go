@@ -225,7 +225,7 @@ func (s *Scene) replay(ctx context.Context, b transport.Broker, p *past) {
 		r.verify(s, fmt.Sprintf("a replay of %d partitions %s", p.channel.Partitions, x.what), x.want, nil)
 	}
 
-	due := time.Now().Add(apart)
+	due := time.Now().Add(5 * time.Second) // by then the reader is ready and all is sent
 	r := s.read(ctx, b, transport.Route{Channel: p.channel, From: start, Until: transport.Position{Time: due}}, nil)
 	r.await(ctx, s)
 	fresh := s.write(ctx, b, p.channel, "fresh")

@@ -38,9 +38,15 @@ func topologyMissing(ctx context.Context, s *Scene, site Site) {
 		s.Fatalf("wiping the broker: %v", err)
 	}
 	back := time.Now()
+	early, cancel := context.WithTimeout(ctx, overdue)
+	err := declareUntil(early, b, queue, topic) // before anybody else makes what they share
+	cancel()
+	s.served(ctx, site)
 	soon, cancel := context.WithTimeout(ctx, overdue)
 	defer cancel()
-	s.declareAgain(soon, b, queue, topic)
+	if err != nil {
+		s.declareAgain(soon, b, queue, topic)
+	}
 	for i, r := range routes {
 		s.receivesAgain(soon, b, r, receivers[i], take, probes, after, i)
 	}
@@ -50,15 +56,22 @@ func topologyMissing(ctx context.Context, s *Scene, site Site) {
 
 // declareAgain declares until it is done, as a client does that was told that the broker is away or a channel missing.
 func (s *Scene) declareAgain(ctx context.Context, b transport.Broker, c ...transport.Channel) {
+	if err := declareUntil(ctx, b, c...); err != nil {
+		s.Fatalf("declaring again and again after a broker's return = %v; want it made in time", err)
+	}
+}
+
+// declareUntil is declareAgain that answers what the last try said when ctx was done.
+func declareUntil(ctx context.Context, b transport.Broker, c ...transport.Channel) error {
 	for {
 		err := b.Declare(ctx, c)
 		if err == nil {
-			return
+			return nil
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			s.Fatalf("declaring again and again after a broker's return = %v; want it made in time", err)
+			return err
 		}
 	}
 }
