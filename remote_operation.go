@@ -80,7 +80,8 @@ func Operations(ctx context.Context, client *Client, address string, limit int, 
 	return all, errors.Join(errs...)
 }
 
-// Locate finds the contract of the operation with an id: at the owners that run now, else by its trail.
+// Locate finds the contract of the operation with an id: at the owners that run now, else by its trail. NotFound says that all
+// of them were asked and none knows it.
 func Locate(ctx context.Context, client *Client, id MessageID) (*Remote, error) {
 	var heard error
 	for _, a := range ownedAddresses(client) {
@@ -92,15 +93,17 @@ func Locate(ctx context.Context, client *Client, id MessageID) (*Remote, error) 
 			heard = err
 		}
 	}
-	if trail, err := client.Follow(ctx, id); err == nil {
-		for _, h := range trail.Hops {
-			if h.ID == string(id) && h.Style == ledger.StyleOperation {
-				return Lookup(ctx, client, h.Address)
-			}
+	trail, err := client.Follow(ctx, id)
+	for _, h := range trail.Hops {
+		if h.ID == string(id) && h.Style == ledger.StyleOperation {
+			return Lookup(ctx, client, h.Address)
 		}
 	}
-	if heard != nil {
+	switch {
+	case heard != nil:
 		return nil, heard
+	case err != nil && CodeOf(err) != NotFound:
+		return nil, err
 	}
 	return nil, &Error{Code: NotFound, ID: string(id), NotSent: true, Message: "no running owner has an operation of this id, and no trail knows it"}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,9 +80,10 @@ func (a *app) suggest(trail parley.Trail) {
 func (a *app) watch(ctx context.Context, s *session, id string) error {
 	v := viewer{a: a, size: func() (int, int) { return terminalSize(a.out) }, shown: make(map[string]bool)}
 	var revision uint64
+	var only lasting
 	for {
 		trail, err := collected(ctx, s, func(peer string) (ledger.Trail, error) {
-			wait := followPoll
+			wait := only.rest(time.Now())
 			if revision == 0 {
 				wait = 0
 			}
@@ -110,10 +112,38 @@ func (a *app) watch(ctx context.Context, s *session, id string) error {
 			}
 			return givenUp(trail)
 		}
-		if len(trail.Gaps) > 0 && trail.Concluded() && quiet(trail) {
-			return givenUp(trail) // only gaps keep it from being settled, and they may stay
+		gaps := trail.Gaps
+		if !trail.Concluded() || !quiet(trail) {
+			gaps = nil
+		}
+		if only.stay(gaps, time.Now()) { // nothing else keeps it from being settled
+			return givenUp(trail)
 		}
 	}
+}
+
+// lasting are gaps that stay. A batch that others have overtaken on their way looks like one, and what it tells can make a
+// quiet trail go on.
+type lasting struct {
+	gaps  []string // those of since that are still there
+	since time.Time
+}
+
+// stay reports whether one of the gaps has been there for as long as a batch can be on its way.
+func (l *lasting) stay(gaps []string, now time.Time) bool {
+	l.gaps = slices.DeleteFunc(l.gaps, func(gap string) bool { return !slices.Contains(gaps, gap) })
+	if len(l.gaps) == 0 {
+		l.gaps, l.since = slices.Clone(gaps), now
+	}
+	return len(l.gaps) > 0 && now.Sub(l.since) >= ledger.WriteWithin
+}
+
+// rest is how long to wait for a change until stay has to be asked again.
+func (l *lasting) rest(now time.Time) time.Duration {
+	if len(l.gaps) == 0 {
+		return followPoll
+	}
+	return max(0, ledger.WriteWithin-now.Sub(l.since))
 }
 
 // quiet reports whether no receiver of any hop waits.

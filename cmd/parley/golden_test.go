@@ -11,7 +11,7 @@ import (
 var (
 	goldenStamp = regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:.]+Z`)
 	goldenClock = regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`)
-	goldenTook  = regexp.MustCompile(`\b\d+(\.\d+)?(µs|ms|s)( ago)?`)
+	goldenTook  = regexp.MustCompile(`\b(\d+(\.\d+)?(µs|ms|h|m|s))+( ago)?`)
 	goldenLeft  = regexp.MustCompile(`(at the latest )?(at |tomorrow )[\d:TIME]+ \(in [^)]+\)`)
 	goldenHost  = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 	goldenCount = regexp.MustCompile(`("revision": ?|Etag: ")[1-9]\d*`)

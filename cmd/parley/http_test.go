@@ -47,18 +47,19 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintf(out, "%s\n", b)
 }
 
-// cmdEventually is "eventually TEXT PROGRAM ARG…": it runs a program until its output has the text, for a while.
+// cmdEventually is "eventually TEXT PROGRAM ARG…": it runs a program until it says the text, on standard output or error, for
+// a while. How the program ends does not matter.
 func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: eventually TEXT PROGRAM ARG…")
 	}
 	for end := time.Now().Add(patience); ; {
 		err := ts.Exec(args[1], args[2:]...)
-		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) || strings.Contains(ts.ReadFile("stderr"), args[0]) {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("its output does not say %q after %v: %v", args[0], patience, err)
+			ts.Fatalf("it does not say %q after %v: %v", args[0], patience, err)
 		}
 	}
 }

@@ -43,8 +43,18 @@ const patience = 20 * time.Second
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	work, err := os.MkdirTemp(memoryDir(), "parley-scripts-") //nolint:usetesting // t.TempDir would be on the disk
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // once the last script has ended
+		if err := os.RemoveAll(work); err != nil {
+			t.Error(err)
+		}
+	})
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir:         filepath.Join("testdata", "script"),
+		WorkdirRoot: work,
 		Setup: func(e *testscript.Env) error {
 			run := filepath.Join(e.WorkDir, ".run") // never a parley dev that happens to run
 			e.Setenv("PARLEY_RUNTIME_DIR", run)

@@ -129,36 +129,30 @@ type Workload struct {
 const patience = 10 * time.Second
 
 // People want something at an even pace until ctx is done or their time is over; each is served beside the others, up
-// to 64 at once. visit is given the number of a visitor that no other run has either, and what it leaves to chance. The
+// to 64 at once. Whoever could not come when due comes as soon as possible, so that in a time there are as many as the pace
+// says. visit is given the number of a visitor that no other run has either, and what it leaves to chance. The
 // context that it may wait with ends some time after ctx, and its error is that of one visitor, who goes away.
 func (w Workload) People(ctx context.Context, visit func(ctx context.Context, number string, random *rand.Rand)) {
 	if w.PerSecond <= 0 {
 		return
 	}
-	arriving, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if w.For > 0 {
-		arriving, cancel = context.WithTimeout(ctx, w.For)
-		defer cancel()
-	}
 	waiting, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(patience, giveUp) })()
 	run := strconv.FormatInt(time.Now().UnixMilli(), 36)
-	tick := time.NewTicker(time.Duration(float64(time.Second) / w.PerSecond))
-	defer tick.Stop()
+	interval, began := time.Duration(float64(time.Second)/w.PerSecond), time.Now()
 	var inside errgroup.Group
 	inside.SetLimit(64)
-	for n := 1; ; n++ {
+	for n := 1; ctx.Err() == nil && (w.For <= 0 || time.Duration(n)*interval <= w.For); n++ {
 		select {
-		case <-tick.C:
-		case <-arriving.Done():
-			_ = inside.Wait() // nobody fails
-			return
+		case <-time.After(time.Until(began.Add(time.Duration(n) * interval))):
+		case <-ctx.Done():
+			continue
 		}
 		inside.Go(func() error {
 			visit(waiting, fmt.Sprintf("%s-%d", run, 1000+n), rand.New(rand.NewPCG(w.Seed, uint64(n))))
 			return nil
 		})
 	}
+	_ = inside.Wait() // nobody fails
 }

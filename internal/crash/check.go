@@ -75,11 +75,16 @@ func check(ctx context.Context, cast *demo.Cast, net *parley.Network, logs *demo
 	return errors.Join(c.wrong...)
 }
 
-// operation waits for an operation that is over.
+// operation waits for an operation that is over: a second time where the answer came too late.
 func (c *checker) operation(ctx context.Context, x *outside.Operation) {
-	ctx, cancel := context.WithTimeout(ctx, awaitLimit)
+	within, cancel := context.WithTimeout(ctx, awaitLimit)
 	defer cancel()
-	err := waitFor(ctx, c.client, x)
+	err := waitFor(within, c.client, x)
+	if err != nil && within.Err() != nil {
+		again, cancel := context.WithTimeout(ctx, awaitLimit)
+		defer cancel()
+		err = waitFor(again, c.client, x)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {

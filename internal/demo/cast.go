@@ -106,6 +106,17 @@ func (c *Cast) start(name string, args ...string) error {
 	return nil
 }
 
+// change gives a process other arguments for when it is started again.
+func (c *Cast) change(name string, args ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.processes {
+		if p.name == name {
+			p.change(args)
+		}
+	}
+}
+
 // end tells a process to end and returns when it has. Without it that is fine.
 func (c *Cast) end(name string) error {
 	c.mu.Lock()

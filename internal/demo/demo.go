@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -60,6 +61,7 @@ type show struct {
 	dead     bool               // it was told that there are dead letters
 	joined   bool               // the late joiner
 	told     bool               // the story, to its end
+	late     time.Duration      // by how much its moments are put off
 
 	meanwhile []parley.MessageID // what was asked for while the owner was away, until all of it has ended
 	queued    int                // how many those were
@@ -113,18 +115,12 @@ const (
 	Collector = "collector" // where [Options].Network names one
 )
 
-// broker starts the process of the broker and opens its network. The broker keeps its address when it is started again,
-// so that everybody finds it again.
+// broker starts the process of the broker and opens its network. The broker takes a free port, which it keeps when it is
+// started again, so that everybody finds it again.
 func (s *show) broker(ctx context.Context) error {
 	name, args := Broker, []string{"dev", "--data", filepath.Join(s.dir, "broker")}
 	if s.Network != "" {
 		name, args = Collector, append(args, "--network", s.Network)
-	} else {
-		port, err := freePort(ctx)
-		if err != nil {
-			return err
-		}
-		args = append(args, "--listen", port)
 	}
 	if err := s.cast.start(name, args...); err != nil {
 		return err
@@ -133,6 +129,9 @@ func (s *show) broker(ctx context.Context) error {
 	err := s.wait(ctx, 15*time.Second, "the broker to run", func() (ok bool) { dev, ok = s.runtime(); return ok })
 	if err != nil {
 		return err
+	}
+	if s.Network == "" {
+		s.cast.change(name, append(args, "--listen", strings.TrimPrefix(dev.URL, "nats://"))...)
 	}
 	if s.view, err = look(ctx, dev); err != nil {
 		return err

@@ -14,12 +14,12 @@ import (
 // process is one that is kept running.
 type process struct {
 	name string
-	args []string
 	log  string        // file
 	stop chan struct{} // closed when it is told to end
 	gone chan struct{} // closed when it is not kept running any more
 
 	mu    sync.Mutex
+	args  []string
 	cmd   *exec.Cmd // nil = it does not run
 	ended error     // how it did last; written by wait
 }
@@ -140,6 +140,12 @@ func (p *process) pid() int {
 		return 0
 	}
 	return p.cmd.Process.Pid
+}
+
+func (p *process) change(args []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.args = args
 }
 
 // tail is the end of the log.

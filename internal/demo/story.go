@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +15,8 @@ import (
 	"github.com/parley-io/parley/examples/shop/storefront"
 )
 
-// The moments of a story of [FullDuration]; those of others are drawn together or apart.
+// The moments of a story of [FullDuration], since its beginning; those of others are drawn together or apart. Where the
+// first order and loan come after breakAt, all of them are as much later.
 const (
 	breakAt    = 10 * time.Second // the card processor begins to fail
 	healAt     = 30 * time.Second // it works again, unless nothing has come of it yet
@@ -78,6 +78,7 @@ func (s *show) beside(telling, life context.Context) error {
 
 // acts are what happens between the first loan and the last order.
 func (s *show) acts(telling, life context.Context) error {
+	s.late = max(0, time.Since(s.began)-s.drawn(breakAt))
 	s.until(telling, breakAt, nil)
 	if !over(telling) {
 		if err := s.retry(life, func() error {
@@ -212,11 +213,14 @@ func (s *show) until(ctx context.Context, at time.Duration, condition func() boo
 }
 
 // due reports whether the story has come to a moment.
-func (s *show) due(at time.Duration) bool {
-	if s.Duration > 0 {
-		at = time.Duration(float64(at) * float64(s.Duration) / float64(FullDuration))
+func (s *show) due(at time.Duration) bool { return time.Since(s.began) >= s.drawn(at)+s.late }
+
+// drawn is a moment of this story.
+func (s *show) drawn(at time.Duration) time.Duration {
+	if s.Duration == 0 {
+		return at
 	}
-	return time.Since(s.began) >= at
+	return time.Duration(float64(at) * float64(s.Duration) / float64(FullDuration))
 }
 
 // look tells what has changed on the network since the last look.
@@ -359,13 +363,4 @@ func rest(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// freePort is a loopback address on which nobody listens.
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a port for the broker: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -80,11 +80,13 @@ func settleRabbitMQ(ctx context.Context, dir string) error {
 func getRabbitMQ(ctx context.Context, url string) (text string, err error) {
 	for ctx.Err() == nil {
 		var found bool
-		err = withChannel(ctx, url, func(ch *amqp.Channel) error {
+		within, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err = withChannel(within, url, func(ch *amqp.Channel) error {
 			d, ok, err := ch.Get(place, true)
 			text, found = string(d.Body), ok
 			return err
 		})
+		cancel()
 		if found {
 			return text, err
 		}
@@ -92,14 +94,12 @@ func getRabbitMQ(ctx context.Context, url string) (text string, err error) {
 	return "", fmt.Errorf("the queue stays empty: %w: %w", ctx.Err(), err)
 }
 
-// withChannel does something within seconds, or its connection ends.
+// withChannel does something before ctx is done, or its connection ends.
 func withChannel(ctx context.Context, url string, do func(*amqp.Channel) error) error {
 	c, err := amqp.Dial(url)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	done := make(chan error)
 	go func() { // ends with the connection at the latest
 		ch, err := c.Channel()
@@ -145,7 +145,7 @@ func getKafka(ctx context.Context, url string) (string, error) {
 }
 
 func putNATS(ctx context.Context, url, text string) error {
-	return withJetStream(url, func(js jetstream.JetStream) error {
+	return withJetStream(ctx, url, func(js jetstream.JetStream) error {
 		if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: place, Subjects: []string{place}}); err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func putNATS(ctx context.Context, url, text string) error {
 }
 
 func getNATS(ctx context.Context, url string) (text string, err error) {
-	err = withJetStream(url, func(js jetstream.JetStream) error {
+	err = withJetStream(ctx, url, func(js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, place)
 		if err != nil {
 			return err
@@ -170,8 +170,9 @@ func getNATS(ctx context.Context, url string) (text string, err error) {
 	return text, err
 }
 
-func withJetStream(url string, do func(jetstream.JetStream) error) error {
-	c, err := nats.Connect(url, nats.Timeout(300*time.Millisecond))
+func withJetStream(ctx context.Context, url string, do func(jetstream.JetStream) error) error {
+	deadline, _ := ctx.Deadline() // every test has one
+	c, err := nats.Connect(url, nats.Timeout(time.Until(deadline)))
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestAClusterKeepsWhatWasStoredWhileEachOfItsNodesIsLostInTurn(t *testing.T)
 			t.Errorf("Stop = %v; want nil", err)
 		}
 	})
-	if err := withJetStream(c.Nodes[0].URL, func(js jetstream.JetStream) error {
+	if err := withJetStream(ctx, c.Nodes[0].URL, func(js jetstream.JetStream) error {
 		stream := jetstream.StreamConfig{Name: place, Subjects: []string{place}, Replicas: len(c.Nodes)}
 		if _, err := js.CreateStream(ctx, stream); err != nil {
 			return err

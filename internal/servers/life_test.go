@@ -95,7 +95,9 @@ func TestAFrozenServerAnswersOnlyWhenThawed(t *testing.T) {
 	if err := s.Freeze(); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := client.get(ctx, s.URL); err == nil {
+	brief, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	if text, err := client.get(brief, s.URL); err == nil {
 		t.Errorf("get from a frozen server = %q; want a timeout", text)
 	}
 	if err := s.Thaw(); err != nil {

@@ -43,6 +43,9 @@ func TestTheTrailIsThereForCurl(t *testing.T) {
 	stored := make(chan struct{})
 	writer.Record(ledger.Transition{Kind: ledger.Accepted, ID: "e1", Style: ledger.StyleEvent, Address: "shop.v1.order-placed", Key: "order/1 ü", Expected: []string{}}, func() { close(stored) })
 	<-stored
+	if _, err := Follow(ctx, caller, peer, "e1", 10*time.Second); err != nil { // stored is not yet read
+		t.Fatal(err)
+	}
 
 	for path, want := range map[string]string{
 		"/v1/messages/e1?wait=10s":               `"nobody":true`,
