@@ -121,9 +121,17 @@ func story(t *testing.T, kind servers.Kind) {
 	t.Logf("all is as it was %v after the broker's return", time.Since(back))
 	waitFor(t, office, "two instances of bistro after the broker's return", func() bool { return len(office.Directory.Peers(bistroCook.Address())) == 2 })
 	served := transport.Channel{Address: bistroServed.Address(), Pattern: transport.Topic}
-	if waiting, _, err := office.Operator.Backlog(t.Context(), served, "guests"); err != nil || waiting > 2 {
-		t.Errorf("the backlog of guests = %d, %v; want next to nothing", waiting, err)
+	// What was handled is settled a moment later, or again where that was lost with the broker.
+	for began := time.Now(); ; <-time.After(100 * time.Millisecond) {
+		waiting, _, err := office.Operator.Backlog(t.Context(), served, "guests")
+		if waiting == 0 && err == nil {
+			break
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("the backlog of guests is %d, %v a minute after all was handled; want 0", waiting, err)
+		}
 	}
+	t.Logf("nothing waits %v after the broker's return", time.Since(back))
 	p := office.Directory.(*presence.Presence)
 	if err := p.Remove(t.Context(), bistroServed.Address(), "guests"); err != nil {
 		t.Error(err)

@@ -25,8 +25,9 @@ type Options struct {
 	// Data is where everything is kept: the broker's data, the outside logs, what the processes log. "" = a temporary
 	// directory that is removed at the end, unless something was lost.
 	Data string
-	// Duration is how long the story takes on a machine that is fast enough; its steps are drawn together below a minute and apart above. 0 = a story of a minute,
-	// and then the shop goes on until ctx is done; otherwise at least [MinDuration].
+	// Duration is how long the story takes on a machine that is fast enough; its steps are drawn together below a minute
+	// and apart above. 0 = a story of a minute, and then the shop goes on until ctx is done; otherwise at least
+	// [MinDuration].
 	Duration time.Duration
 	// Seed is of what customers order and applicants want, not of when.
 	Seed uint64
