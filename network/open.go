@@ -140,7 +140,7 @@ func answer(n *parley.Network, o options) (*http.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	calls, err := http.New(http.Options{Listen: o.listen, Advertise: o.advertise, Wrap: spans.Handler})
+	calls, err := http.New(http.Options{Listen: o.listen, Listener: o.listener, Advertise: o.advertise, Wrap: spans.Handler})
 	if err != nil {
 		return nil, err
 	}

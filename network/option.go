@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	nethttp "net/http"
 	"os"
 
@@ -22,8 +23,9 @@ type options struct {
 	notice    func(string)
 	warn      func(string)
 	hasty     bool
-	listen    string // of calls
-	advertise string // of calls
+	listen    string       // of calls
+	listener  net.Listener // of calls; nil = none that listens already
+	advertise string       // of calls
 	faults    bool
 	process   *mem.Process
 	journal   Journal
@@ -60,6 +62,11 @@ func WithWarn(f func(line string)) Option { return func(o *options) { o.warn = f
 // WithListen is where calls are answered, "host:port", port 0 = any free one. The default is the environment
 // variable PARLEY_LISTEN, else "127.0.0.1:0". It is of no use on mem://, whose calls need no socket.
 func WithListen(address string) Option { return func(o *options) { o.listen = address } }
+
+// WithListener is a listener on which calls are answered, instead of WithListen: its port is taken before anything is
+// opened. The network closes it at its Close; where Open fails, its owner does. The default is none. It is of no use on
+// mem://.
+func WithListener(l net.Listener) Option { return func(o *options) { o.listener = l } }
 
 // WithAdvertise is the URL under which others reach the calls of this process, "https://shop.example.com". The default
 // is the environment variable PARLEY_ADVERTISE, else "http://" and the address on which calls are answered; one of

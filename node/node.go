@@ -51,12 +51,13 @@ func Run(ctx context.Context, o Options, ready func(Info)) (err error) {
 	if info.Runtime, err = network.RuntimeDir(); err != nil {
 		return err
 	}
-	listen, notice, err := freeAddress(ctx, o.HTTP)
+	l, notice, err := listen(ctx, o.HTTP)
 	if err != nil {
 		return err
 	}
-	info.HTTP, info.Notice = "http://"+listen, notice
-	options := append(o.shared("dev"), network.WithFaults(), network.WithListen(listen), network.WithAdvertise(info.HTTP))
+	defer l.Close() //nolint:errcheck // the network has closed it, unless it could not be opened
+	info.HTTP, info.Notice = "http://"+l.Addr().String(), notice
+	options := append(o.shared("dev"), network.WithFaults(), network.WithListener(l), network.WithAdvertise(info.HTTP))
 	n := &node{name: "dev", ended: make(chan error, 1)}
 	where := o.Network
 	if where == "" {
@@ -81,17 +82,18 @@ func Serve(ctx context.Context, o Options, ready func(Info)) (err error) {
 	if o.Network == "" {
 		return errors.New("no network: want the URL of one whose broker is elsewhere")
 	}
-	listen, notice, err := freeAddress(ctx, cmp.Or(o.HTTP, os.Getenv("PARLEY_LISTEN")))
+	l, notice, err := listen(ctx, cmp.Or(o.HTTP, os.Getenv("PARLEY_LISTEN")))
 	if err != nil {
 		return err
 	}
+	defer l.Close() //nolint:errcheck // the network has closed it, unless it could not be opened
 	n := &node{name: "serve", ended: make(chan error, 1)}
 	o.Advertise = cmp.Or(o.Advertise, os.Getenv("PARLEY_ADVERTISE"))
-	err = n.open(ctx, o.Network, append(o.shared("serve"), network.WithListen(listen), network.WithAdvertise(o.Advertise)))
+	err = n.open(ctx, o.Network, append(o.shared("serve"), network.WithListener(l), network.WithAdvertise(o.Advertise)))
 	if err != nil {
 		return err
 	}
-	info := Info{URL: n.net.Name, HTTP: cmp.Or(o.Advertise, "http://"+listen), PID: os.Getpid(), Notice: notice}
+	info := Info{URL: n.net.Name, HTTP: cmp.Or(o.Advertise, "http://"+l.Addr().String()), PID: os.Getpid(), Notice: notice}
 	return n.serve(ctx, info, func() (func(), error) { return func() {}, nil }, ready)
 }
 

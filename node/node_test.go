@@ -93,13 +93,17 @@ func TestASecondNodeIsRefusedWithTheReason(t *testing.T) {
 }
 
 func TestABusyUsualPortIsNotInTheWay(t *testing.T) {
-	l, err := net.Listen("tcp", DefaultHTTP)
+	busy, err := net.Listen("tcp", DefaultHTTP)
 	if err == nil { // else another process keeps it busy
-		defer l.Close()
+		defer busy.Close()
 	}
-	address, notice, err := freeAddress(t.Context(), "")
-	if err != nil || address == DefaultHTTP || !strings.Contains(notice, "port 7070 is busy; HTTP is on port ") {
-		t.Errorf("freeAddress() = %q, %q, %v while 7070 is busy; want another port and a notice", address, notice, err)
+	l, notice, err := listen(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if l.Addr().String() == DefaultHTTP || !strings.Contains(notice, "port 7070 is busy; HTTP is on port ") {
+		t.Errorf("listen on %v, %q while 7070 is busy; want another port and a notice", l.Addr(), notice)
 	}
 }
 

@@ -93,6 +93,9 @@ func (c *Caller) Close(ctx context.Context) error {
 	}
 	server := c.server
 	c.mu.Unlock()
+	if server == nil && c.options.Listener != nil {
+		_ = c.options.Listener.Close() // nothing has been answered; at a second Close it is closed
+	}
 
 	requested, answered := c.requests.shut(), c.answers.shut()
 	c.peers.close()

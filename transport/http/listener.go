@@ -22,8 +22,10 @@ type listening struct {
 }
 
 func listen(ctx context.Context, o Options, h nethttp.Handler) (*listening, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", o.Listen)
+	l, err := o.Listener, error(nil)
+	if l == nil {
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp", o.Listen)
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("http: listen on %s: another process has this port: stop it, or listen on another (port 0 takes a free one): %w", o.Listen, err)

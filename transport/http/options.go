@@ -38,6 +38,9 @@ type Options struct {
 	// Listen is the address that the first Answer listens on, HOST:PORT; port 0 takes a free one. "" = no listener:
 	// mount Handler somewhere.
 	Listen string
+	// Listener, if not nil, listens already, instead of Listen: its port is taken before anything else is begun. What it gets
+	// waits for the first Answer. The Caller closes it.
+	Listener net.Listener
 	// Advertise is the base URL under which others reach this Caller, "https://shop.example.com/orders": what ready
 	// gets. "" = "http://" and the listener's address. It must be set where Listen names every interface (":8080").
 	Advertise string
@@ -55,6 +58,9 @@ type Options struct {
 func (o Options) normal() (Options, error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if o.Listener != nil {
+		o.Listen = o.Listener.Addr().String()
+	}
 	if o.Listen != "" {
 		host, _, err := net.SplitHostPort(o.Listen)
 		ip := net.ParseIP(host)
